@@ -1,0 +1,55 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Packaging of tfp_ood."""
+
+import pathlib
+import re
+
+import setuptools
+
+_ROOT = pathlib.Path(__file__).parent
+_VERSION = re.search(
+  r"^__version__ = '([^']+)'",
+  (_ROOT / 'tfp_ood' / '__init__.py').read_text(encoding='utf-8'),
+  re.MULTILINE,
+).group(1)
+
+setuptools.setup(
+  name='tfp_ood',
+  version=_VERSION,
+  description='Out-of-distribution detection with deep generative models, for '
+  'TensorFlow Probability',
+  long_description=(_ROOT / 'README.md').read_text(encoding='utf-8'),
+  long_description_content_type='text/markdown',
+  license='Apache-2.0',
+  packages=setuptools.find_packages(include=['tfp_ood', 'tfp_ood.*']),
+  # TensorFlow 2.21 has wheels for these.
+  python_requires='>=3.10,<3.14',
+  install_requires=[
+    'absl-py>=2.1,<3',
+    # TensorFlow Datasets needs it and does not say so.
+    'importlib_resources>=6,<8',
+    'keras>=3.10,<4',
+    'matplotlib>=3.9,<4',
+    'numpy>=2.0,<3',
+    'pillow>=11,<14',
+    'scikit-learn>=1.5,<2',
+    'scipy>=1.13,<2',
+    # TFP 0.25 and tf_keras must fit TensorFlow exactly: a new release of one
+    # does not work with an old one of another.
+    'tensorflow>=2.21,<2.22',
+    'tensorflow-datasets>=4.9.10,<4.10',
+    'tensorflow-probability>=0.25,<0.26',
+    'tf-keras>=2.21,<2.22',
+  ],
+  extras_require={
+    'docs': ['pdoc>=15,<17'],
+    'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
+    'test': [
+      'pytest>=8,<10',
+      'pytest-xdist>=3.6,<4',
+      'ruff>=0.17,<0.18',
+      'tensorboard>=2.19,<3',
+    ],
+  },
+)

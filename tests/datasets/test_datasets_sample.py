@@ -1,0 +1,163 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of tfp_ood.datasets.sample."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from tfp_ood.datasets import sample
+
+
+@pytest.mark.parametrize(
+  'name, num_train, num_test',
+  [('sample_photographs', 6048, 1008), ('sample_digits', 1297, 500)],
+)
+def test_sizes_and_dtypes(name, num_train, num_test):
+  splits = sample.sample_arrays(name)
+  assert list(splits) == ['train', 'test']
+  for split, number in [('train', num_train), ('test', num_test)]:
+    images, labels = splits[split]
+    assert images.shape == (number, 32, 32, 3)
+    assert images.dtype == np.uint8
+    assert labels.shape == (number,)
+    assert labels.dtype == np.int64
+
+
+def test_digits_never_change():
+  digest = hashlib.sha256()
+  for images, labels in sample.sample_arrays('sample_digits').values():
+    digest.update(images.tobytes())
+    digest.update(labels.astype('<i8').tobytes())
+  assert (
+    digest.hexdigest()
+    == 'de8245b48a885251dce4998efe755e5baddd3d06d6fceb80185f70609daeab2b'
+  )
+
+
+def test_photographs_never_change():
+  # Decoders of JPEG may differ by a level here and there, so no checksum of
+  # the pixels: the means of the first patches pin their places and order.
+  splits = sample.sample_arrays('sample_photographs')
+  digest = hashlib.sha256()
+  for _, labels in splits.values():
+    digest.update(labels.astype('<i8').tobytes())
+  assert (
+    digest.hexdigest()
+    == 'cc6be21bc6aff6a715931a85ba972743338881796bcd561aa9e2b99b6e9cbe08'
+  )
+  for split, means in [
+    ('train', [52.6, 55.7, 61.5, 33.5, 215.7]),
+    ('test', [64.3, 101.8, 56.3, 132.3, 212.0]),
+  ]:
+    first = splits[split][0][:5].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(first, means, atol=0.5)
+
+
+@pytest.mark.parametrize('name', sample.SAMPLES)
+def test_built_anew_the_same(name):
+  first = sample.sample_arrays(name)
+  sample.sample_arrays.cache_clear()
+  # Nothing may depend on the global generator.
+  np.random.seed(1)
+  second = sample.sample_arrays(name)
+  for split in first:
+    assert first[split][0] is not second[split][0]
+    np.testing.assert_array_equal(first[split][0], second[split][0])
+    np.testing.assert_array_equal(first[split][1], second[split][1])
+
+
+def test_photographs_train_and_test_share_no_pixel(monkeypatch):
+  # A photograph whose pixels are their own numbers, and a scaling that notes
+  # which numbers a patch is made of.
+  height, width = 427, 640
+  numbers = np.arange(height * width).reshape(height, width, 1)
+  used = {split: np.zeros(height * width, bool) for split in ('train', 'test')}
+  patches = []
+  scales = {'train': set(), 'test': set()}
+
+  def shrunk(pixels, scale):
+    assert pixels.shape == (32 * scale, 32 * scale, 1)
+    patches.append((scale, pixels))
+    return np.zeros((32, 32, 1), np.uint8)
+
+  monkeypatch.setattr(sample, '_shrunk', shrunk)
+  for split, block in sample._blocks(numbers):
+    patches.clear()
+    sample._patches(block)
+    for scale, pixels in patches:
+      used[split][pixels] = True
+      scales[split].add(scale)
+  assert not np.any(used['train'] & used['test'])
+  assert used['train'].mean() > 0.6
+  assert used['test'].mean() > 0.2
+  assert scales['train'] == scales['test'] == {1, 2, 3}
+
+
+def test_shrunk_takes_the_mean_of_cells():
+  pixels = np.arange(64 * 64 * 3).reshape(64, 64, 3) % 251
+  small = sample._shrunk(pixels, 2)
+  assert small[3, 5, 1] == np.rint(pixels[6:8, 10:12, 1].mean())
+
+
+def test_train_photographs_have_their_mirror_images():
+  images, labels = sample.sample_arrays('sample_photographs')['train']
+  seen = {image.tobytes() for image in images}
+  assert all(image[:, ::-1].tobytes() in seen for image in images)
+  assert np.bincount(labels).tolist() == [3024, 3024]
+
+
+@pytest.mark.parametrize('name', sample.SAMPLES)
+def test_train_and_test_are_alike(name):
+  splits = sample.sample_arrays(name)
+  train, test = (splits[split][0].astype(float) for split in ('train', 'test'))
+  assert abs(train.mean() - test.mean()) < 6
+  assert abs(train.std() - test.std()) < 3
+
+
+def test_digits_vary_less_than_photographs_about_a_similar_mean():
+  photographs, digits = (
+    sample.sample_arrays(name)['train'][0].astype(float)
+    for name in ('sample_photographs', 'sample_digits')
+  )
+  assert abs(photographs.mean() - digits.mean()) < 10
+  assert digits.var() < 0.3 * photographs.var()
+
+
+def test_digits_have_every_class_in_both_splits():
+  for _, labels in sample.sample_arrays('sample_digits').values():
+    counts = np.bincount(labels)
+    assert len(counts) == 10
+    assert counts.min() > 0.08 * len(labels)
+
+
+def test_digits_show_their_label():
+  # The same painting for every image: a nearest neighbour reads it, if the
+  # labels were mixed together with the images.
+  splits = sample.sample_arrays('sample_digits')
+
+  def standardized(images):
+    gray = images.mean(axis=-1)[:, 2::4, 2::4].reshape(len(images), -1)
+    gray = gray - gray.mean(axis=1, keepdims=True)
+    return gray / np.linalg.norm(gray, axis=1, keepdims=True)
+
+  train, test = (standardized(splits[split][0]) for split in ('train', 'test'))
+  # Digits are darker or lighter than their plate, hence the absolute value.
+  nearest = np.argmax(np.abs(test @ train.T), axis=1)
+  correct = splits['train'][1][nearest] == splits['test'][1]
+  assert correct.mean() > 0.7
+
+
+@pytest.mark.parametrize('name', sample.SAMPLES)
+def test_arrays_are_read_only(name):
+  for images, labels in sample.sample_arrays(name).values():
+    with pytest.raises(ValueError, match='read-only'):
+      images[0] = 0
+    with pytest.raises(ValueError, match='read-only'):
+      labels[0] = 0
+
+
+def test_unknown_sample():
+  with pytest.raises(ValueError, match='`name` must be one of sample_digits'):
+    sample.sample_arrays('sample_paintings')

@@ -1,0 +1,141 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The multi-scale split of a flow."""
+
+import tensorflow as tf
+
+from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors.bijector import Bijector
+from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
+
+__all__ = ['FactorOut']
+
+
+class FactorOut(Bijector):
+  """Send half of the channels to the latent now, the rest through more flow.
+
+  `inverse` splits an image of `c` channels: the last `c - c // 2` go on through
+  `bijector` (the deeper levels), the first `c // 2` leave. What leaves is
+  normalized by `prior`, a coupling that predicts its mean (and scale) from what
+  stays: Glow's learned conditional prior, written as part of the map so that the
+  base of the whole flow stays a standard normal. The latent is the vector
+  `[deeper latent, what left]`.
+
+  #### Examples
+
+  A flow of one level, with the rest of the channels reshaped to a vector:
+
+  >>> import tensorflow as tf
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> rest = tfp.bijectors.Reshape(event_shape_in=[32], event_shape_out=[4, 4, 2])
+  >>> prior = tfp_ood.bijectors.AffineCoupling(tfp_ood.networks.ZeroConvolution(2, 4))
+  >>> flow = tfp_ood.bijectors.FactorOut(rest, image_shape=[4, 4, 4], prior=prior)
+  >>> flow.inverse(tf.ones([5, 4, 4, 4])).shape
+  TensorShape([5, 64])
+  """
+
+  def __init__(
+    self,
+    bijector,
+    image_shape,
+    prior,
+    validate_args=False,
+    name='factor_out',
+  ):
+    """Instantiates the `FactorOut` bijector.
+
+    Args:
+      bijector: `tfp.bijectors.Bijector` from a latent vector to images of shape
+        `[height, width, channels - channels // 2]`.
+      image_shape: `[height, width, channels]`, Python `int`s.
+      prior: `AffineCoupling`, `AdditiveCoupling` or another bijector of images
+        that leaves their last `channels - channels // 2` channels unchanged.
+      validate_args: Python `bool`, whether to check values in graphs.
+      name: Python `str` given to the operations.
+
+    Raises:
+      ValueError: if `bijector` does not end in images of that shape.
+    """
+    parameters = dict(locals())
+    with tf.name_scope(name) as name:
+      self._bijector = bijector
+      self._prior = prior
+      self._image_shape = tf.TensorShape(image_shape)
+      height, width, channels = self._image_shape
+      self._leaving_shape = [height, width, channels // 2]
+      rest_shape = tf.TensorShape([height, width, channels - channels // 2])
+      rest_latent_shape = bijector.inverse_event_shape(rest_shape)
+      if rest_latent_shape.rank != 1:
+        raise ValueError(
+          f'FactorOut: `bijector` must map a latent vector to images of shape '
+          f'{rest_shape}; its latent has shape {rest_latent_shape}.'
+        )
+      self._rest_size = rest_latent_shape[0]
+      super().__init__(
+        forward_min_event_ndims=1,
+        inverse_min_event_ndims=3,
+        is_constant_jacobian=(
+          bijector.is_constant_jacobian and prior.is_constant_jacobian
+        ),
+        dtype=bijector.dtype,
+        validate_args=validate_args,
+        parameters=parameters,
+        name=name,
+      )
+
+  @property
+  def bijector(self):
+    """The bijector of the channels that stay."""
+    return self._bijector
+
+  @property
+  def prior(self):
+    """The coupling that normalizes the channels that leave."""
+    return self._prior
+
+  @property
+  def latent_sizes(self):
+    """`[latent size of what stays, latent size of what leaves]`."""
+    return [self._rest_size, self._image_shape.num_elements() - self._rest_size]
+
+  def _forward_and_log_det(self, x):
+    if x.shape[-1] != self._image_shape.num_elements():
+      raise ValueError(
+        f'FactorOut.forward: the latent must have '
+        f'{self._image_shape.num_elements()} dimensions, got shape {x.shape}.'
+      )
+    rest, leaving = tf.split(x, self.latent_sizes, axis=-1)
+    rest, rest_log_det = forward_and_log_det(self.bijector, rest, 1)
+    leaving = tf.reshape(
+      leaving, tf.concat([tf.shape(x)[:-1], self._leaving_shape], axis=0)
+    )
+    y, log_det = forward_and_log_det(
+      self.prior, tf.concat([leaving, rest], axis=-1), 3
+    )
+    return y, rest_log_det + log_det
+
+  def _inverse_and_log_det(self, y):
+    shapes.check_image(y, self, self._image_shape[-1])
+    y, log_det = inverse_and_log_det(self.prior, y, 3)
+    channels = y.shape[-1]
+    leaving, rest = tf.split(y, [channels // 2, channels - channels // 2], -1)
+    rest, rest_log_det = inverse_and_log_det(self.bijector, rest, 3)
+    leaving = tf.reshape(
+      leaving, tf.concat([tf.shape(y)[:-3], [self.latent_sizes[1]]], axis=0)
+    )
+    return tf.concat([rest, leaving], axis=-1), rest_log_det + log_det
+
+  def _forward_event_shape(self, input_shape):
+    return input_shape[:-1] + self._image_shape
+
+  def _inverse_event_shape(self, output_shape):
+    return output_shape[:-3] + [self._image_shape.num_elements()]
+
+  def _forward_event_shape_tensor(self, input_shape):
+    return tf.concat([input_shape[:-1], self._image_shape.as_list()], axis=0)
+
+  def _inverse_event_shape_tensor(self, output_shape):
+    return tf.concat(
+      [output_shape[:-3], [self._image_shape.num_elements()]], axis=0
+    )

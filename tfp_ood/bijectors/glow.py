@@ -1,0 +1,314 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Glow: a multi-scale flow of images."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors.activation_normalization import ActivationNormalization
+from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
+from tfp_ood.bijectors.affine_coupling import AffineCoupling
+from tfp_ood.bijectors.bijector import Bijector
+from tfp_ood.bijectors.factor_out import FactorOut
+from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
+from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
+from tfp_ood.bijectors.scan import Scan
+from tfp_ood.bijectors.squeeze import Squeeze
+from tfp_ood.networks.coupling_network import CouplingNetwork
+from tfp_ood.networks.zero_convolution import ZeroConvolution
+
+__all__ = ['Glow']
+
+_COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
+
+
+class Glow(Bijector):
+  """Map a latent vector to an image through `num_levels` scales of a flow.
+
+  Image to latent, each level squeezes 2x2 blocks into channels, runs
+  `num_steps` steps of activation normalization, invertible 1x1 convolution and
+  coupling, and factors half of the channels out; the last level keeps all.
+  The steps of a level are one `Scan`.
+
+  The latent has `height * width * channels` dimensions, the deepest level
+  first; `split_latent` cuts it into levels. Images are expected at the scale of
+  one: `tfp_ood.distributions.ImageFlow` takes care of raw pixels. Before its
+  first use a flow must see data: `tfp_ood.bijectors.initialize(glow, images)`.
+
+  #### Examples
+
+  >>> import numpy as np
+  >>> import tfp_ood
+  >>> glow = tfp_ood.bijectors.Glow(
+  ...     [8, 8, 3], num_levels=2, num_steps=2, hidden_channels=4, seed=1)
+  >>> images = np.random.default_rng(0).uniform(size=[16, 8, 8, 3])
+  >>> latents = tfp_ood.bijectors.initialize(glow, images.astype(np.float32))
+  >>> latents.shape
+  TensorShape([16, 192])
+  >>> [level.shape.as_list() for level in glow.split_latent(latents)]
+  [[16, 2, 2, 24], [16, 4, 4, 6]]
+
+  #### References
+
+  [1]: Diederik P Kingma, Prafulla Dhariwal. Glow: Generative Flow with
+       Invertible 1x1 Convolutions. In _Neural Information Processing Systems_,
+       2018. https://arxiv.org/abs/1807.03039
+  """
+
+  def __init__(
+    self,
+    image_shape,
+    num_levels=3,
+    num_steps=32,
+    hidden_channels=512,
+    coupling='affine',
+    seed=None,
+    recompute=True,
+    compute_dtype=None,
+    dtype=tf.float32,
+    validate_args=False,
+    name='glow',
+  ):
+    """Instantiates the `Glow` bijector.
+
+    Args:
+      image_shape: `[height, width, channels]`, Python `int`s; height and width
+        must be divisible by `2**num_levels`.
+      num_levels: Python `int`, the number of scales.
+      num_steps: Python `int`, the number of steps of each level.
+      hidden_channels: Python `int`, the width of the coupling networks.
+      coupling: `'affine'` or `'additive'`. With `'additive'`, the prior of what
+        leaves a level is additive too, and the volume is constant.
+      seed: PRNG seed of the weights; see `tfp.random.sanitize_seed`.
+      recompute: Python `bool`, whether the gradient recovers activations
+        instead of storing them; see `Scan`.
+      compute_dtype: the dtype of the coupling networks' convolutions, such as
+        `tf.bfloat16`. Default: `dtype`.
+      dtype: the dtype of the weights, latents and images.
+      validate_args: Python `bool`, whether to check values in graphs.
+      name: Python `str` given to the operations.
+
+    Raises:
+      ValueError: if the image cannot be halved `num_levels` times, or an
+        argument is not one of those named above.
+    """
+    parameters = dict(locals())
+    image_shape = _check_arguments(image_shape, num_levels, num_steps, coupling)
+    with tf.name_scope(name) as name:
+      self._image_shape = image_shape
+      self._make_coupling = _COUPLINGS[coupling]
+      self._hidden_channels = hidden_channels
+      self._num_steps = num_steps
+      self._recompute = recompute
+      self._compute_dtype = compute_dtype
+      self._weights_dtype = tf.as_dtype(dtype)
+      self._level_shapes = []
+      self._flow = self._level(
+        image_shape, num_levels, tfp.random.sanitize_seed(seed)
+      )
+      self._initialized = tf.Variable(
+        False, trainable=False, name='initialized'
+      )
+      super().__init__(
+        forward_min_event_ndims=1,
+        inverse_min_event_ndims=3,
+        is_constant_jacobian=coupling == 'additive',
+        dtype=dtype,
+        validate_args=validate_args,
+        parameters=parameters,
+        name=name,
+      )
+
+  @property
+  def flow(self):
+    """The `tfp.bijectors.Chain` that does the work, nested level in level."""
+    return self._flow
+
+  @property
+  def image_shape(self):
+    """`[height, width, channels]`."""
+    return list(self._image_shape)
+
+  @property
+  def level_shapes(self):
+    """Shapes of the levels' latents, deepest first."""
+    return [list(shape) for shape in self._level_shapes]
+
+  @property
+  def initialized(self):
+    """`tf.Variable`, whether the flow has seen data or been restored."""
+    return self._initialized
+
+  def split_latent(self, latent):
+    """Cuts a latent vector into the levels' latents.
+
+    Args:
+      latent: `Tensor` of shape `[batch..., height * width * channels]`.
+
+    Returns:
+      List of `Tensor`s of shapes `[batch..., *level_shapes[i]]`, deepest first.
+    """
+    sizes = [tf.TensorShape(s).num_elements() for s in self._level_shapes]
+    batch_shape = tf.shape(latent)[:-1]
+    return [
+      tf.reshape(level, tf.concat([batch_shape, shape], axis=0))
+      for level, shape in zip(
+        tf.split(latent, sizes, axis=-1), self._level_shapes, strict=True
+      )
+    ]
+
+  def _level(self, image_shape, num_levels, seed):
+    """Builds the level of an image and, inside it, all deeper ones."""
+    height, width, channels = image_shape
+    height, width, channels = height // 2, width // 2, channels * 4
+    steps_seed, deeper_seed = tfp.random.split_seed(seed)
+    steps = self._steps(channels, steps_seed)
+    if num_levels == 1:
+      self._level_shapes.append([height, width, channels])
+      rest = tfp.bijectors.Reshape(
+        event_shape_in=[height * width * channels],
+        event_shape_out=[height, width, channels],
+      )
+      return tfp.bijectors.Chain([Squeeze(), steps, rest])
+    deeper = self._level(
+      [height, width, channels - channels // 2], num_levels - 1, deeper_seed
+    )
+    self._level_shapes.append([height, width, channels // 2])
+    prior = self._make_coupling(
+      ZeroConvolution(
+        channels - channels // 2,
+        self._coupling_outputs(channels),
+        dtype=self._weights_dtype,
+      )
+    )
+    rest = FactorOut(deeper, [height, width, channels], prior)
+    return tfp.bijectors.Chain([Squeeze(), steps, rest])
+
+  def _steps(self, channels, seed):
+    """Builds the steps of one level as a scan over stacked weights."""
+    conv_seed, network_seed = tfp.random.split_seed(seed)
+    stack = {'num_steps': self._num_steps, 'dtype': self._weights_dtype}
+    network_shape = (
+      channels - channels // 2,
+      self._coupling_outputs(channels),
+      self._hidden_channels,
+    )
+    initial_weights = {
+      'activation_normalization': ActivationNormalization.initial_weights(
+        channels, **stack
+      ),
+      'invertible_conv_1x1': InvertibleConv1x1.initial_weights(
+        channels, conv_seed, **stack
+      ),
+      'coupling_network': CouplingNetwork.initial_weights(
+        *network_shape, network_seed, **stack
+      ),
+    }
+    weights = {
+      part: {
+        key: tf.Variable(
+          value,
+          trainable=key not in ('permutation', 'sign'),
+          name=f'{part}/{key}',
+        )
+        for key, value in part_weights.items()
+      }
+      for part, part_weights in initial_weights.items()
+    }
+
+    def step(weights):
+      network = CouplingNetwork(
+        *network_shape,
+        weights=weights['coupling_network'],
+        compute_dtype=self._compute_dtype,
+      )
+      return tfp.bijectors.Chain(
+        [
+          ActivationNormalization(
+            channels, weights=weights['activation_normalization']
+          ),
+          InvertibleConv1x1(channels, weights=weights['invertible_conv_1x1']),
+          self._make_coupling(network),
+        ]
+      )
+
+    return Scan(step, weights, recompute=self._recompute)
+
+  def _coupling_outputs(self, channels):
+    per_channel = 2 if self._make_coupling is AffineCoupling else 1
+    return per_channel * (channels // 2)
+
+  def _forward_and_log_det(self, x):
+    self._check_initialized()
+    size = self._image_shape.num_elements()
+    if x.shape[-1] != size:
+      raise ValueError(
+        f'{type(self).__name__}: the latent must have {size} dimensions, got '
+        f'shape {x.shape}.'
+      )
+    return forward_and_log_det(self.flow, x, 1)
+
+  def _inverse_and_log_det(self, y):
+    self._check_initialized()
+    shapes.check_image(y, self, self._image_shape[-1])
+    if not y.shape[-3:].is_compatible_with(self._image_shape):
+      raise ValueError(
+        f'{type(self).__name__}: images must have shape [batch..., '
+        f'{", ".join(map(str, self._image_shape))}], got {y.shape}.'
+      )
+    return inverse_and_log_det(self.flow, y, 3)
+
+  def _check_initialized(self):
+    # Read outside of the graph under construction: the check costs a traced
+    # function nothing.
+    with tf.init_scope():
+      initialized = bool(self.initialized)
+    if not initialized:
+      raise ValueError(
+        f'{type(self).__name__}: the activation normalization is not '
+        'initialized: call `tfp_ood.bijectors.initialize(flow, images)` with '
+        'a few hundred training images, or restore a checkpoint, before the '
+        'first use.'
+      )
+
+  def _forward_event_shape(self, input_shape):
+    return input_shape[:-1] + self._image_shape
+
+  def _inverse_event_shape(self, output_shape):
+    return output_shape[:-3] + [self._image_shape.num_elements()]
+
+  def _forward_event_shape_tensor(self, input_shape):
+    return tf.concat([input_shape[:-1], self._image_shape.as_list()], axis=0)
+
+  def _inverse_event_shape_tensor(self, output_shape):
+    return tf.concat(
+      [output_shape[:-3], [self._image_shape.num_elements()]], axis=0
+    )
+
+
+def _check_arguments(image_shape, num_levels, num_steps, coupling):
+  """Returns `image_shape` as a `tf.TensorShape` if all arguments are valid."""
+  image_shape = tf.TensorShape(image_shape)
+  if image_shape.rank != 3 or not image_shape.is_fully_defined():
+    raise ValueError(
+      'Glow: `image_shape` must be [height, width, channels], got '
+      f'{image_shape}.'
+    )
+  for argument, value in (('num_levels', num_levels), ('num_steps', num_steps)):
+    if int(value) != value or value < 1:
+      raise ValueError(
+        f'Glow: `{argument}` must be a positive whole number, got {value}.'
+      )
+  divisor = 2**num_levels
+  if image_shape[0] % divisor or image_shape[1] % divisor:
+    raise ValueError(
+      f'Glow: height and width must be divisible by 2**num_levels = {divisor}, '
+      f'got `image_shape` {image_shape}; pad or resize the images, or lower '
+      '`num_levels`.'
+    )
+  if coupling not in _COUPLINGS:
+    raise ValueError(
+      f'Glow: `coupling` must be one of {sorted(_COUPLINGS)}, got {coupling!r}.'
+    )
+  return image_shape

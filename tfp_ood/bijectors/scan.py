@@ -1,0 +1,318 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A flow of like steps as one loop of the graph."""
+
+import tensorflow as tf
+
+from tfp_ood.bijectors.bijector import Bijector
+from tfp_ood.bijectors.fused import (
+  forward_and_log_det,
+  inverse_and_log_det,
+  is_chain,
+)
+
+__all__ = ['Scan']
+
+
+class Scan(Bijector):
+  """Compose `num_steps` bijectors that differ only in their parameters.
+
+  Equal to the chain of its steps,
+
+      Scan(fn, parameters) = Chain([fn(parameters[0]), ..., fn(parameters[-1])])
+
+  so that `inverse`, image to latent, runs step 0 first; but the graph holds one
+  step in a loop where the chain holds `num_steps` of them. A deep flow is traced
+  in the time of one step.
+
+  The gradient does not need the activations of the steps: it walks back through
+  them and recovers each step's input from its output, because a bijector can.
+  Memory therefore does not grow with the number of steps. Where memory is no
+  concern, `recompute=False` keeps the activations and saves the work.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> scales = tf.Variable([2.0, 3.0, 4.0])
+  >>> flow = tfp_ood.bijectors.Scan(tfp.bijectors.Scale, scales)
+  >>> y, log_det = flow.forward_and_log_det(1.0)
+  >>> float(y), round(float(log_det), 4)  # 2 * 3 * 4, log 24
+  (24.0, 3.1781)
+
+  #### References
+
+  [1]: Aidan N. Gomez, Mengye Ren, Raquel Urtasun, Roger B. Grosse. The
+       Reversible Residual Network. In _Neural Information Processing Systems_,
+       2017. https://arxiv.org/abs/1707.04585
+  """
+
+  def __init__(
+    self,
+    bijector_fn,
+    parameters,
+    recompute=True,
+    validate_args=False,
+    name='scan',
+  ):
+    """Instantiates the `Scan` bijector.
+
+    Args:
+      bijector_fn: callable that takes one slice of `parameters` (the same nest,
+        without the first axis) and returns a bijector that keeps the shape of
+        its input. It must take every variable that it uses from the slice.
+      parameters: nest of `Tensor`s or `tf.Variable`s with the same first
+        dimension, `num_steps`.
+      recompute: Python `bool`, whether the gradient recovers activations from
+        the output instead of storing them.
+      validate_args: Python `bool`, whether to check values in graphs.
+      name: Python `str` given to the operations.
+
+    Raises:
+      ValueError: if `parameters` is empty, the first dimensions differ, or the
+        bijector changes the rank of its events.
+    """
+    constructor_parameters = dict(locals())
+    with tf.name_scope(name) as name:
+      self._bijector_fn = bijector_fn
+      self._parameters_nest = parameters
+      self._num_steps = _num_steps(parameters)
+      self._recompute = recompute
+      first = self.step(0)
+      if first.forward_min_event_ndims != first.inverse_min_event_ndims:
+        raise ValueError(
+          'Scan: each step must keep the shape of its input, but '
+          f'{first.name} maps events of rank {first.forward_min_event_ndims} to '
+          f'rank {first.inverse_min_event_ndims}.'
+        )
+      super().__init__(
+        forward_min_event_ndims=first.forward_min_event_ndims,
+        is_constant_jacobian=first.is_constant_jacobian,
+        dtype=first.dtype,
+        validate_args=validate_args,
+        parameters=constructor_parameters,
+        name=name,
+      )
+
+  @property
+  def num_steps(self):
+    """Python `int`, the number of composed bijectors."""
+    return self._num_steps
+
+  @property
+  def bijector_fn(self):
+    """Callable that makes the bijector of one slice of the parameters."""
+    return self._bijector_fn
+
+  @property
+  def stacked_parameters(self):
+    """The nest of parameters with a leading `num_steps` axis."""
+    return self._parameters_nest
+
+  def step(self, index):
+    """Returns the bijector of step `index`, made from a slice of the parameters.
+
+    Args:
+      index: Python `int`, 0 for the step nearest to the image.
+
+    Returns:
+      What `bijector_fn` returns for that slice.
+    """
+    leaves = [
+      tf.convert_to_tensor(leaf)[index]
+      for leaf in tf.nest.flatten(self._parameters_nest)
+    ]
+    return self._bijector_of(leaves)
+
+  def _forward_and_log_det(self, x):
+    return self._run(forward_and_log_det, x)
+
+  def _inverse_and_log_det(self, y):
+    return self._run(inverse_and_log_det, y)
+
+  def _run(self, direction, value):
+    leaves = [
+      tf.convert_to_tensor(leaf)
+      for leaf in tf.nest.flatten(self._parameters_nest)
+    ]
+    if not self._recompute:
+      return self._loop(direction, value, leaves)
+
+    @tf.custom_gradient
+    def run(value, *leaves):
+      output, log_det = self._loop(direction, value, leaves)
+
+      def gradient(output_gradient, log_det_gradient):
+        return self._reverse_loop(
+          direction, output, output_gradient, log_det_gradient, leaves
+        )
+
+      return (output, log_det), gradient
+
+    return run(value, *leaves)
+
+  def _loop(self, direction, value, leaves):
+    """Runs the steps one after the other."""
+
+    def body(iteration, value, total):
+      slices = [leaf[self._index(direction, iteration)] for leaf in leaves]
+      result, log_det = direction(
+        self._bijector_of(slices), value, self.forward_min_event_ndims
+      )
+      result = _same_shape(result, value)
+      return iteration + 1, result, total + tf.cast(log_det, total.dtype)
+
+    batch_ndims = value.shape.rank - self.forward_min_event_ndims
+    zeros = tf.zeros(tf.shape(value)[:batch_ndims], value.dtype)
+    zeros.set_shape(value.shape[:batch_ndims])
+    _, value, total = tf.while_loop(
+      lambda iteration, *_: iteration < self.num_steps,
+      body,
+      (tf.constant(0), value, zeros),
+      maximum_iterations=self.num_steps,
+    )
+    return value, total
+
+  def _reverse_loop(
+    self, direction, output, output_gradient, log_det_gradient, leaves
+  ):
+    """Walks back through the steps with the gradient, undoing each."""
+    differentiable = [i for i, x in enumerate(leaves) if x.dtype.is_floating]
+    accumulators = tuple(
+      tf.TensorArray(
+        leaves[i].dtype, size=self.num_steps, element_shape=leaves[i].shape[1:]
+      )
+      for i in differentiable
+    )
+
+    def body(iteration, value, gradient, *accumulators):
+      index = self._index(direction, self.num_steps - 1 - iteration)
+      slices = [leaf[index] for leaf in leaves]
+      value, gradient, slice_gradients = self._step_gradient(
+        direction, slices, value, gradient, log_det_gradient
+      )
+      written = [
+        accumulator.write(index, slice_gradient)
+        for accumulator, slice_gradient in zip(
+          accumulators, slice_gradients, strict=True
+        )
+      ]
+      return iteration + 1, value, gradient, *written
+
+    _, _, gradient, *accumulators = tf.while_loop(
+      lambda iteration, *_: iteration < self.num_steps,
+      body,
+      (tf.constant(0), output, output_gradient, *accumulators),
+      maximum_iterations=self.num_steps,
+    )
+    leaf_gradients = [None] * len(leaves)
+    for i, accumulator in zip(differentiable, accumulators, strict=True):
+      leaf_gradients[i] = accumulator.stack()
+    return gradient, *leaf_gradients
+
+  def _step_gradient(
+    self, direction, slices, value, gradient, log_det_gradient
+  ):
+    """Undoes one step and pulls the gradient back through it.
+
+    A step that is a chain is undone part by part, so that each part can share
+    work between undoing and redoing.
+
+    Returns:
+      The step's input, the gradient there, and the gradients of the slices.
+    """
+    watched = [x for x in slices if x.dtype.is_floating]
+    totals = [tf.zeros_like(x) for x in watched]
+    num_parts = len(_parts(self._bijector_of(slices), direction))
+    for part_index in reversed(range(num_parts)):
+      # The tape must see how the part's parameters come from the slices, so the
+      # part is made on it; what it does not use of the step is never run.
+      with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(watched)
+        part = _parts(self._bijector_of(slices), direction)[part_index]
+        inputs, output, log_det = _recompute_part(
+          part, direction, value, self.forward_min_event_ndims, tape
+        )
+      input_gradients, part_gradients = tape.gradient(
+        (output, log_det),
+        (inputs, watched),
+        output_gradients=(gradient, log_det_gradient),
+      )
+      input_gradients = [
+        tf.zeros_like(x) if g is None else g
+        for x, g in zip(inputs, input_gradients, strict=True)
+      ]
+      value, gradient = (
+        _same_shape(_join(value_or_gradient), value)
+        for value_or_gradient in (inputs, input_gradients)
+      )
+      totals = [
+        total if g is None else total + g
+        for total, g in zip(totals, part_gradients, strict=True)
+      ]
+    return value, gradient, totals
+
+  def _bijector_of(self, leaves):
+    return self._bijector_fn(
+      tf.nest.pack_sequence_as(self._parameters_nest, leaves)
+    )
+
+  def _index(self, direction, iteration):
+    if direction is inverse_and_log_det:
+      return iteration
+    return self.num_steps - 1 - iteration
+
+
+def _num_steps(parameters):
+  """Returns the first dimension that all parameters share."""
+  leaves = tf.nest.flatten(parameters)
+  if not leaves:
+    raise ValueError('Scan: `parameters` must hold at least one tensor.')
+  sizes = {leaf.shape[0] if leaf.shape.rank else None for leaf in leaves}
+  if len(sizes) > 1 or None in sizes or sizes == {0}:
+    raise ValueError(
+      'Scan: all `parameters` must have the same first dimension, the number '
+      f'of steps; got shapes {[tuple(leaf.shape) for leaf in leaves]}.'
+    )
+  return sizes.pop()
+
+
+def _parts(bijector, direction):
+  """Lists the parts of a step in the order in which `direction` runs them."""
+  if not is_chain(bijector):
+    return [bijector]
+  if direction is inverse_and_log_det:
+    return list(bijector.bijectors)
+  return list(reversed(bijector.bijectors))
+
+
+def _recompute_part(part, direction, output, event_ndims, tape):
+  """Recovers a part's input and runs the part again on the tape."""
+  forward = direction is forward_and_log_det
+  if isinstance(part, Bijector):
+    methods = part.inverse_and_log_det, part.forward_and_log_det
+    undo, redo = methods if forward else reversed(methods)
+    if part.forward_min_event_ndims == event_ndims:
+      return part._recompute_for_gradient(output, undo, redo, tape)
+  opposite = inverse_and_log_det if forward else forward_and_log_det
+  with tape.stop_recording():
+    # A copy, or TFP's cache would answer `direction` with `output` itself, which
+    # does not depend on anything.
+    value = tf.identity(opposite(part, output, event_ndims)[0])
+  tape.watch(value)
+  return (value,), *direction(part, value, event_ndims)
+
+
+def _join(tensors):
+  return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=-1)
+
+
+def _same_shape(result, value):
+  """Restores the static shape, which a loop must keep."""
+  if not result.shape.is_compatible_with(value.shape):
+    raise ValueError(
+      'Scan: each step must keep the shape of its input, but got '
+      f'{result.shape} from {value.shape}.'
+    )
+  return tf.ensure_shape(result, value.shape)

@@ -1,0 +1,50 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Shape checks shared by the image bijectors."""
+
+import tensorflow as tf
+
+__all__ = ['check_image', 'flatten_batch', 'num_pixels', 'unflatten_batch']
+
+
+def check_image(value, bijector, num_channels=None, argument='images'):
+  """Raises unless `value` is `[batch..., height, width, num_channels]`."""
+  owner = type(bijector).__name__
+  if value.shape.rank is None or value.shape.rank < 3:
+    raise ValueError(
+      f'{owner}: `{argument}` must have shape [batch..., height, width, '
+      f'channels], got {value.shape}.'
+    )
+  if num_channels is not None and value.shape[-1] != num_channels:
+    raise ValueError(
+      f'{owner}: `{argument}` must have {num_channels} channels, got '
+      f'{value.shape[-1]} (shape {value.shape}).'
+    )
+
+
+def num_pixels(images):
+  """Returns height times width as a scalar of the dtype of `images`."""
+  height, width = images.shape[-3], images.shape[-2]
+  if height is not None and width is not None:
+    return tf.constant(height * width, images.dtype)
+  return tf.cast(tf.reduce_prod(tf.shape(images)[-3:-1]), images.dtype)
+
+
+def flatten_batch(images):
+  """Reshapes `[batch..., h, w, c]` to `[-1, h, w, c]`; rank 4 is unchanged.
+
+  Convolutions take exactly one batch dimension.
+  """
+  if images.shape.rank == 4:
+    return images
+  return tf.reshape(images, tf.concat([[-1], tf.shape(images)[-3:]], axis=0))
+
+
+def unflatten_batch(flat, images):
+  """Gives `flat` the batch shape of `images` again."""
+  if images.shape.rank == 4:
+    return flat
+  shape = tf.concat([tf.shape(images)[:-3], tf.shape(flat)[1:]], axis=0)
+  result = tf.reshape(flat, shape)
+  result.set_shape(images.shape[:-3] + flat.shape[1:])
+  return result

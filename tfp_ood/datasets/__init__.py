@@ -1,0 +1,18 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Data sets as `tf.data` pipelines: TFDS, a bundled sample and controls."""
+
+from tfp_ood.datasets.loading import load, num_examples
+from tfp_ood.datasets.transformations import (
+  adjust_contrast,
+  gray_towards_mean,
+  grayscale,
+)
+
+__all__ = [
+  'adjust_contrast',
+  'gray_towards_mean',
+  'grayscale',
+  'load',
+  'num_examples',
+]

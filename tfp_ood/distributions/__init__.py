@@ -1,0 +1,15 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Whole models of an image: everything here has `log_prob` and `sample`."""
+
+from tfp_ood.distributions.glow import constant_volume_glow, glow
+from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
+from tfp_ood.distributions.learned_normal import learned_normal
+
+__all__ = [
+  'ImageFlow',
+  'LogProbTerms',
+  'constant_volume_glow',
+  'glow',
+  'learned_normal',
+]

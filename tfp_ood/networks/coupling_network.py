@@ -1,0 +1,150 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The convolutional network inside Glow's coupling layers."""
+
+import math
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+__all__ = ['CouplingNetwork']
+
+
+class CouplingNetwork(tf.Module):
+  """Three convolutions, 3x3, 1x1 and 3x3, the last of which starts at zero.
+
+  The hidden layers are rectified. With the last convolution at zero the coupling
+  that the network feeds starts at the identity, and a deep flow at a
+  well-conditioned map.
+
+  The weights are a flat `dict`, so that `tfp_ood.bijectors.Scan` can stack
+  those of many networks: `initial_weights(..., num_steps=32)` makes the stack
+  and `CouplingNetwork(..., weights=slice)` is the network of one slice.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> network = tfp_ood.networks.CouplingNetwork(6, 12, hidden_channels=8, seed=1)
+  >>> network(tf.ones([5, 16, 16, 6])).shape
+  TensorShape([5, 16, 16, 12])
+  >>> len(network.trainable_variables)
+  6
+
+  #### References
+
+  [1]: Diederik P Kingma, Prafulla Dhariwal. Glow: Generative Flow with
+       Invertible 1x1 Convolutions. In _Neural Information Processing Systems_,
+       2018. https://arxiv.org/abs/1807.03039
+  """
+
+  def __init__(
+    self,
+    input_channels,
+    output_channels,
+    hidden_channels=512,
+    seed=None,
+    weights=None,
+    dtype=tf.float32,
+    compute_dtype=None,
+    name='coupling_network',
+  ):
+    """Instantiates the network.
+
+    Args:
+      input_channels: Python `int`.
+      output_channels: Python `int`.
+      hidden_channels: Python `int`, the width of both hidden layers.
+      seed: PRNG seed of the weights; see `tfp.random.sanitize_seed`.
+      weights: `dict` as `initial_weights` returns it, of tensors or variables,
+        to be used as they are. Default: new variables.
+      dtype: the dtype of the weights made here.
+      compute_dtype: the dtype of the convolutions, such as `tf.bfloat16`; the
+        output has the dtype of the input. Default: that of the input.
+      name: Python `str`, the name of the module.
+    """
+    super().__init__(name=name)
+    if weights is None:
+      weights = {
+        key: tf.Variable(value, name=key)
+        for key, value in self.initial_weights(
+          input_channels, output_channels, hidden_channels, seed, dtype=dtype
+        ).items()
+      }
+    self._weights = weights
+    self._input_channels = input_channels
+    self._compute_dtype = compute_dtype
+
+  @staticmethod
+  def initial_weights(
+    input_channels,
+    output_channels,
+    hidden_channels=512,
+    seed=None,
+    num_steps=None,
+    dtype=tf.float32,
+  ):
+    """Returns the weights of one network, or of a stack of them.
+
+    Args:
+      input_channels: Python `int`.
+      output_channels: Python `int`.
+      hidden_channels: Python `int`.
+      seed: PRNG seed; see `tfp.random.sanitize_seed`.
+      num_steps: Python `int`; if given, the weights of that many networks are
+        stacked along a new first axis, as `Scan` takes them.
+      dtype: floating dtype.
+
+    Returns:
+      `dict` of `kernel_1`, `bias_1`, `kernel_2`, `bias_2`, `kernel_3` and
+      `bias_3`; kernels have shape `[size, size, input, output]`.
+    """
+    stack = [] if num_steps is None else [num_steps]
+    seeds = tfp.random.split_seed(seed, n=2)
+
+    def he_normal(shape, seed):
+      deviation = math.sqrt(2.0 / math.prod(shape[:-1]))
+      # The weights start at the same values whatever their precision.
+      normal = tf.random.stateless_normal(stack + shape, seed, alg='philox')
+      return tf.cast(deviation * normal, dtype)
+
+    hidden = hidden_channels
+    return {
+      'kernel_1': he_normal([3, 3, input_channels, hidden], seeds[0]),
+      'bias_1': tf.zeros([*stack, hidden], dtype),
+      'kernel_2': he_normal([1, 1, hidden, hidden], seeds[1]),
+      'bias_2': tf.zeros([*stack, hidden], dtype),
+      'kernel_3': tf.zeros([*stack, 3, 3, hidden, output_channels], dtype),
+      'bias_3': tf.zeros([*stack, output_channels], dtype),
+    }
+
+  def __call__(self, images):
+    """Applies the network.
+
+    Args:
+      images: `Tensor` of shape `[batch, height, width, input_channels]`.
+
+    Returns:
+      `Tensor` of shape `[batch, height, width, output_channels]` and the dtype
+      of `images`.
+    """
+    if images.shape[-1] != self._input_channels:
+      raise ValueError(
+        f'CouplingNetwork: `images` must have {self._input_channels} channels, '
+        f'got {images.shape[-1]} (shape {images.shape}).'
+      )
+    dtype = self._compute_dtype or images.dtype
+    hidden = tf.cast(images, dtype)
+    for layer in ('1', '2', '3'):
+      hidden = tf.nn.bias_add(
+        tf.nn.conv2d(
+          hidden,
+          tf.cast(self._weights['kernel_' + layer], dtype),
+          strides=1,
+          padding='SAME',
+        ),
+        tf.cast(self._weights['bias_' + layer], dtype),
+      )
+      if layer != '3':
+        hidden = tf.nn.relu(hidden)
+    return tf.cast(hidden, images.dtype)

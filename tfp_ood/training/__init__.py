@@ -1,0 +1,25 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Fitting a distribution to a data set with Keras."""
+
+from tfp_ood.training.distribution_model import DistributionModel
+from tfp_ood.training.export import export_saved_model
+from tfp_ood.training.optimizers import adam
+from tfp_ood.training.progress import Progress
+from tfp_ood.training.stop_on_nan import StopOnNaN
+from tfp_ood.training.strategies import STRATEGIES, make_strategy
+from tfp_ood.training.time_limit import TimeLimit
+from tfp_ood.training.weights import load_weights, save_weights
+
+__all__ = [
+  'STRATEGIES',
+  'DistributionModel',
+  'Progress',
+  'StopOnNaN',
+  'TimeLimit',
+  'adam',
+  'export_saved_model',
+  'load_weights',
+  'make_strategy',
+  'save_weights',
+]

@@ -1,0 +1,159 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A distribution as a Keras model."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
+
+from tfp_ood.stats.bits_per_dim import bits_per_dim
+from tfp_ood.training.gathering import gather_across_workers
+
+__all__ = ['DistributionModel']
+
+
+class DistributionModel(tf_keras.Model):
+  """A `tf_keras.Model` that fits a distribution by maximum likelihood.
+
+  The loss is the mean negative log-likelihood in bits per dimension. What Keras
+  does, Keras does: `compile`, `fit`, `evaluate`, callbacks, and, made inside
+  `strategy.scope()`, training on several devices. Data sets give batches of
+  images, or tuples that start with them. `predict` returns log-probabilities.
+
+  A flow that starts from data (activation normalization) is initialized by
+  `fit` before the first step, from the first batches of all workers, to the
+  same values everywhere.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> images = tfp_ood.datasets.load('sample_digits/train[:64]', batch_size=32)
+  >>> flow = tfp_ood.distributions.glow(
+  ...     [32, 32, 3], num_levels=2, num_steps=2, hidden_channels=8, seed=1)
+  >>> model = tfp_ood.training.DistributionModel(flow)
+  >>> model.compile(tfp_ood.training.adam(1e-3))
+  >>> history = model.fit(images, epochs=2, verbose=0)
+  >>> losses = history.history['bits_per_dim']
+  >>> losses[1] < losses[0]
+  True
+  """
+
+  def __init__(self, distribution, seed=0, name=None):
+    """Instantiates the model.
+
+    Args:
+      distribution: `tfp.distributions.Distribution` with a fully defined event
+        shape and trainable variables.
+      seed: PRNG seed; training calls `log_prob(images, seed=...)` with a seed
+        that differs for every step and replica. `None` for a distribution whose
+        `log_prob` takes no seed.
+      name: Python `str`, the name of the model.
+
+    Raises:
+      ValueError: if the distribution has nothing to train.
+    """
+    super().__init__(name=name or distribution.name)
+    if not distribution.trainable_variables:
+      raise ValueError(
+        f'DistributionModel: {distribution.name} has no trainable variables.'
+      )
+    self.distribution = distribution
+    # Keras finds layers and variables in attributes, but not all modules.
+    self._distribution_variables = list(distribution.variables)
+    self._event_size = distribution.event_shape.num_elements()
+    self._seed = None if seed is None else tfp.random.sanitize_seed(seed)
+    self._bits_per_dim = tf_keras.metrics.Mean(name='bits_per_dim')
+    # Survives an interruption with the checkpoint; see `TimeLimit`.
+    self.training_seconds = tf.Variable(
+      0.0, trainable=False, dtype=tf.float64, name='training_seconds'
+    )
+    # All variables exist: Keras need not call the model to know them.
+    self.built = True
+
+  @property
+  def metrics(self):
+    """The metrics that `fit` resets at the start of each epoch."""
+    return [self._bits_per_dim]
+
+  def call(self, images, training=False):
+    """Returns `log_prob` of raw-pixel images, `[batch]`, in nats."""
+    del training
+    return self.distribution.log_prob(images)
+
+  def initialize(self, dataset, num_batches=4):
+    """Initializes a flow from the first batches of a data set.
+
+    Args:
+      dataset: `tf.data.Dataset` of batches, as `fit` takes them.
+      num_batches: Python `int`, how many batches to use.
+    """
+    batches = [_images(batch) for batch in dataset.take(num_batches)]
+    if not batches:
+      raise ValueError('DistributionModel.initialize: the data set is empty.')
+    images = gather_across_workers(
+      tf.concat(batches, axis=0), self.distribute_strategy
+    )
+    self.distribution.initialize(images)
+
+  def fit(self, x=None, **kwargs):
+    """Trains as `tf_keras.Model.fit` does, after initialization if due.
+
+    Args:
+      x: `tf.data.Dataset` of batches of images, or of tuples starting with them.
+      **kwargs: passed to `tf_keras.Model.fit`.
+
+    Returns:
+      `tf_keras.callbacks.History`.
+
+    Raises:
+      ValueError: if a checkpoint of an interrupted run cannot be read.
+    """
+    if not getattr(self.distribution, 'is_initialized', True):
+      self.initialize(x)
+    try:
+      return super().fit(x, **kwargs)
+    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
+      raise ValueError(
+        'The checkpoint of the interrupted training run is damaged: delete its '
+        f'directory and start again. ({error.message})'
+      ) from error
+
+  def train_step(self, data):
+    """One step of maximum likelihood."""
+    images = _images(data)
+    with tf.GradientTape() as tape:
+      loss = bits_per_dim(self._log_prob(images), self._event_size)
+      # The optimizer adds the gradients of the replicas.
+      mean_loss = tf.nn.compute_average_loss(loss)
+    variables = self.trainable_variables
+    self.optimizer.apply_gradients(
+      zip(tape.gradient(mean_loss, variables), variables, strict=True)
+    )
+    self._bits_per_dim.update_state(loss)
+    return {'bits_per_dim': self._bits_per_dim.result()}
+
+  def test_step(self, data):
+    """Evaluates one batch."""
+    log_prob = self.distribution.log_prob(_images(data))
+    self._bits_per_dim.update_state(bits_per_dim(log_prob, self._event_size))
+    return {'bits_per_dim': self._bits_per_dim.result()}
+
+  def predict_step(self, data):
+    """Returns the log-probabilities of one batch."""
+    return self(_images(data))
+
+  def _log_prob(self, images):
+    if self._seed is None:
+      return self.distribution.log_prob(images)
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    seed = self._seed
+    for number in (self.optimizer.iterations, replica):
+      seed = tf.random.experimental.stateless_fold_in(
+        seed, tf.cast(number, tf.int32)
+      )
+    return self.distribution.log_prob(images, seed=seed)
+
+
+def _images(batch):
+  return batch[0] if isinstance(batch, tuple | list) else batch

@@ -1,0 +1,62 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The optimizer that the library's examples train with."""
+
+import tf_keras
+
+__all__ = ['adam']
+
+
+class _Warmup(tf_keras.optimizers.schedules.LearningRateSchedule):
+  """Rises linearly from zero and then stays."""
+
+  def __init__(self, learning_rate, num_steps):
+    super().__init__()
+    self._ramp = tf_keras.optimizers.schedules.PolynomialDecay(
+      initial_learning_rate=learning_rate / num_steps,
+      decay_steps=num_steps,
+      end_learning_rate=learning_rate,
+    )
+    self._config = {'learning_rate': learning_rate, 'num_steps': num_steps}
+
+  def __call__(self, step):
+    return self._ramp(step)
+
+  def get_config(self):
+    return self._config
+
+
+def adam(
+  learning_rate=1e-3,
+  warmup_steps=0,
+  global_clipnorm=None,
+  ema_momentum=None,
+):
+  """Returns Keras's Adam with warm-up, clipping and averaged weights.
+
+  Args:
+    learning_rate: Python `float`, the rate after the warm-up.
+    warmup_steps: Python `int`, over how many steps the rate rises linearly.
+    global_clipnorm: Python `float`; if given, gradients are scaled so that their
+      norm over all variables is at most this. The loss is in bits per dimension.
+    ema_momentum: Python `float` below 1; if given, Keras keeps an exponential
+      moving average of the weights and puts it in place at the end of `fit`.
+
+  Returns:
+    `tf_keras.optimizers.Adam`.
+
+  #### Examples
+
+  >>> import tfp_ood
+  >>> tfp_ood.training.adam(1e-3, warmup_steps=100, ema_momentum=0.99).use_ema
+  True
+  """
+  schedule = learning_rate
+  if warmup_steps:
+    schedule = _Warmup(learning_rate, warmup_steps)
+  return tf_keras.optimizers.Adam(
+    schedule,
+    global_clipnorm=global_clipnorm,
+    use_ema=ema_momentum is not None,
+    ema_momentum=0.99 if ema_momentum is None else ema_momentum,
+  )
