@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Composes a flow of one's own from the library's parts and TFP's.
 
-  python examples/compose_a_flow.py
+python examples/compose_a_flow.py
 """
 
 import tensorflow as tf

@@ -65,7 +65,8 @@ def forward_and_log_det(bijector, x, event_ndims=None):
       log_det, event_ndims - bijector.forward_min_event_ndims
     )
   y = bijector.forward(x)
-  return y, bijector.forward_log_det_jacobian(x, event_ndims=event_ndims)
+  log_det = bijector.forward_log_det_jacobian(x, event_ndims=event_ndims)
+  return y, _to_batch(log_det, y, bijector.forward_event_ndims(event_ndims))
 
 
 def inverse_and_log_det(bijector, y, event_ndims=None):
@@ -101,7 +102,8 @@ def inverse_and_log_det(bijector, y, event_ndims=None):
       log_det, event_ndims - bijector.inverse_min_event_ndims
     )
   x = bijector.inverse(y)
-  return x, bijector.inverse_log_det_jacobian(y, event_ndims=event_ndims)
+  log_det = bijector.inverse_log_det_jacobian(y, event_ndims=event_ndims)
+  return x, _to_batch(log_det, x, bijector.inverse_event_ndims(event_ndims))
 
 
 def _through_chain(function, chain, value, event_ndims):
@@ -123,6 +125,12 @@ def _through_chain(function, chain, value, event_ndims):
       tf.shape(value)[: value.shape.rank - event_ndims], value.dtype
     )
   return value, total
+
+
+def _to_batch(log_det, output, event_ndims):
+  """Broadcasts what TFP leaves a scalar to the batch shape of `output`."""
+  batch_shape = tf.shape(output)[: output.shape.rank - event_ndims]
+  return tf.broadcast_to(log_det, batch_shape)
 
 
 def _sum_extra_dimensions(log_det, num_dimensions):

@@ -207,9 +207,11 @@ class InvertibleConv1x1(Bijector):
   def _log_det(self, images):
     """Returns `log|det|` of the density direction, over all pixels."""
     if self._is_dense:
-      log_abs_determinant = tf.linalg.slogdet(
-        tf.convert_to_tensor(self._weights['matrix'])
-      ).log_abs_determinant
+      # XLA has no kernel for tf.linalg.slogdet.
+      _, r = tf.linalg.qr(tf.convert_to_tensor(self._weights['matrix']))
+      log_abs_determinant = tf.reduce_sum(
+        tf.math.log(tf.abs(tf.linalg.diag_part(r)))
+      )
     else:
       log_abs_determinant = tf.reduce_sum(self._weights['log_diagonal'])
     return shapes.num_pixels(images) * log_abs_determinant

@@ -71,7 +71,8 @@ class Scan(Bijector):
 
     Raises:
       ValueError: if `parameters` is empty, the first dimensions differ, or the
-        bijector changes the rank of its events.
+        bijector changes the rank of its events or holds trainable variables
+        that are not in `parameters`.
     """
     constructor_parameters = dict(locals())
     with tf.name_scope(name) as name:
@@ -86,6 +87,8 @@ class Scan(Bijector):
           f'{first.name} maps events of rank {first.forward_min_event_ndims} to '
           f'rank {first.inverse_min_event_ndims}.'
         )
+      if first.trainable_variables:
+        raise _hidden_variables_error(first.trainable_variables)
       super().__init__(
         forward_min_event_ndims=first.forward_min_event_ndims,
         is_constant_jacobian=first.is_constant_jacobian,
@@ -143,7 +146,9 @@ class Scan(Bijector):
     def run(value, *leaves):
       output, log_det = self._loop(direction, value, leaves)
 
-      def gradient(output_gradient, log_det_gradient):
+      def gradient(output_gradient, log_det_gradient, variables=None):
+        if variables:
+          raise _hidden_variables_error(variables)
         return self._reverse_loop(
           direction, output, output_gradient, log_det_gradient, leaves
         )
@@ -222,20 +227,25 @@ class Scan(Bijector):
     Returns:
       The step's input, the gradient there, and the gradients of the slices.
     """
+    output = value
     watched = [x for x in slices if x.dtype.is_floating]
     totals = [tf.zeros_like(x) for x in watched]
-    num_parts = len(_parts(self._bijector_of(slices), direction))
-    for part_index in reversed(range(num_parts)):
+    event_ndims = _event_ndims_of_parts(
+      _parts(self._bijector_of(slices), direction),
+      direction,
+      self.forward_min_event_ndims,
+    )
+    for part_index in reversed(range(len(event_ndims))):
       # The tape must see how the part's parameters come from the slices, so the
       # part is made on it; what it does not use of the step is never run.
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
         part = _parts(self._bijector_of(slices), direction)[part_index]
-        inputs, output, log_det = _recompute_part(
-          part, direction, value, self.forward_min_event_ndims, tape
+        inputs, part_output, log_det = _recompute_part(
+          part, direction, value, event_ndims[part_index], tape
         )
       input_gradients, part_gradients = tape.gradient(
-        (output, log_det),
+        (part_output, log_det),
         (inputs, watched),
         output_gradients=(gradient, log_det_gradient),
       )
@@ -243,15 +253,12 @@ class Scan(Bijector):
         tf.zeros_like(x) if g is None else g
         for x, g in zip(inputs, input_gradients, strict=True)
       ]
-      value, gradient = (
-        _same_shape(_join(value_or_gradient), value)
-        for value_or_gradient in (inputs, input_gradients)
-      )
+      value, gradient = _join(inputs), _join(input_gradients)
       totals = [
         total if g is None else total + g
         for total, g in zip(totals, part_gradients, strict=True)
       ]
-    return value, gradient, totals
+    return _same_shape(value, output), _same_shape(gradient, output), totals
 
   def _bijector_of(self, leaves):
     return self._bijector_fn(
@@ -287,21 +294,50 @@ def _parts(bijector, direction):
   return list(reversed(bijector.bijectors))
 
 
+def _event_ndims_of_parts(parts, direction, event_ndims):
+  """Lists the ranks of the events that go into the parts of a step."""
+  result = []
+  for part in parts:
+    result.append(event_ndims)
+    event_ndims = (
+      part.forward_event_ndims(event_ndims)
+      if direction is forward_and_log_det
+      else part.inverse_event_ndims(event_ndims)
+    )
+  return result
+
+
 def _recompute_part(part, direction, output, event_ndims, tape):
   """Recovers a part's input and runs the part again on the tape."""
   forward = direction is forward_and_log_det
   if isinstance(part, Bijector):
     methods = part.inverse_and_log_det, part.forward_and_log_det
     undo, redo = methods if forward else reversed(methods)
-    if part.forward_min_event_ndims == event_ndims:
+    if (
+      part.forward_min_event_ndims == event_ndims
+      and part.inverse_min_event_ndims == event_ndims
+    ):
       return part._recompute_for_gradient(output, undo, redo, tape)
   opposite = inverse_and_log_det if forward else forward_and_log_det
   with tape.stop_recording():
     # A copy, or TFP's cache would answer `direction` with `output` itself, which
     # does not depend on anything.
-    value = tf.identity(opposite(part, output, event_ndims)[0])
+    output_event_ndims = (
+      part.forward_event_ndims(event_ndims)
+      if forward
+      else part.inverse_event_ndims(event_ndims)
+    )
+    value = tf.identity(opposite(part, output, output_event_ndims)[0])
   tape.watch(value)
   return (value,), *direction(part, value, event_ndims)
+
+
+def _hidden_variables_error(variables):
+  return ValueError(
+    'Scan: `bijector_fn` must take every trainable variable that it uses from '
+    'its argument, a slice of `parameters`, and make none; besides, it uses '
+    f'{[variable.name for variable in variables]}.'
+  )
 
 
 def _join(tensors):

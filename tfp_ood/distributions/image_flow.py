@@ -82,8 +82,8 @@ class ImageFlow(tfp.distributions.Distribution):
       base: `tfp.distributions.Distribution` over the latent with a scalar batch.
         Default: a standard normal. `learned_normal` makes a trainable one.
       num_values: Python `int`, at most 256: pixels are `0 .. num_values - 1`.
-      dequantization_seed: PRNG seed of the fixed noise of `log_prob`; see
-        `tfp.random.sanitize_seed`.
+      dequantization_seed: Python `int`, or a pair of them, the seed of the
+        fixed noise of `log_prob`: the same seed gives the same noise always.
       validate_args: Python `bool`, whether graphs check that pixels are whole
         numbers from `0` to `num_values - 1`. Eager calls always do.
       allow_nan_stats: Python `bool`, as in TFP.
@@ -91,12 +91,13 @@ class ImageFlow(tfp.distributions.Distribution):
 
     Raises:
       ValueError: if the latent of the bijector and the event of `base` differ in
-        shape, or `num_values` is not in `2 .. 256`.
+        shape, `base` has a batch, or `num_values` is not in `2 .. 256`.
     """
     parameters = dict(locals())
-    if not 2 <= num_values <= 256:
+    if num_values not in range(2, 257):
       raise ValueError(
-        f'ImageFlow: `num_values` must be from 2 to 256, got {num_values}.'
+        'ImageFlow: `num_values` must be a whole number from 2 to 256, got '
+        f'{num_values}.'
       )
     with tf.name_scope(name) as name:
       self._bijector = bijector
@@ -117,7 +118,16 @@ class ImageFlow(tfp.distributions.Distribution):
           f'latents of shape {latent_shape}, but `base` is over events of shape '
           f'{self._base.event_shape}.'
         )
+      if self._base.batch_shape != []:
+        raise ValueError(
+          'ImageFlow: `base` must have a scalar batch, got batch shape '
+          f'{self._base.batch_shape}; make the batch part of the event with '
+          '`tfp.distributions.Independent`.'
+        )
       self._num_values = num_values
+      if isinstance(dequantization_seed, int):
+        # TFP would draw from the global generator, other noise for each flow.
+        dequantization_seed = [0, dequantization_seed]
       # Philox gives the same noise on every kind of device.
       self._dequantization_noise = tf.random.stateless_uniform(
         self._image_shape,
@@ -224,7 +234,10 @@ class ImageFlow(tfp.distributions.Distribution):
     scaling = tf.constant(
       num_dimensions * math.log(self.num_values), log_det.dtype
     )
-    return LogProbTerms(self.base.log_prob(latent), log_det - scaling), latent
+    density = self.base.log_prob(latent)
+    # TFP's bijectors of constant volume return one number for all images.
+    volume = tf.broadcast_to(log_det - scaling, tf.shape(density))
+    return LogProbTerms(density, volume), latent
 
   def _dequantize(self, pixels, seed=None):
     """Adds noise to pixels and scales them to `[-.5, .5]`."""

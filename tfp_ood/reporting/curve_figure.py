@@ -3,6 +3,7 @@
 """Figure of series over a common axis."""
 
 import numpy as np
+from matplotlib import ticker
 
 from tfp_ood.reporting import _style
 
@@ -54,6 +55,8 @@ def curve(
   figure = _style.new_figure()
   axes = figure.subplots()
   _style.style_axes(axes, xlabel, ylabel)
+  if np.all(x == np.round(x)):  # Epochs have no halves.
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
   if title is not None:
     axes.set_title(title)
   marker = 'o' if x.size <= _MOST_POINTS_WITH_MARKERS else None

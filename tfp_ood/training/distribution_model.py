@@ -3,7 +3,6 @@
 """A distribution as a Keras model."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 import tf_keras
 
 from tfp_ood.stats.bits_per_dim import bits_per_dim
@@ -45,9 +44,9 @@ class DistributionModel(tf_keras.Model):
     Args:
       distribution: `tfp.distributions.Distribution` with a fully defined event
         shape and trainable variables.
-      seed: PRNG seed; training calls `log_prob(images, seed=...)` with a seed
-        that differs for every step and replica. `None` for a distribution whose
-        `log_prob` takes no seed.
+      seed: Python `int`, or a pair of them; training calls `log_prob(images,
+        seed=...)` with a seed derived from it that differs for every step and
+        replica. `None` for a distribution whose `log_prob` takes no seed.
       name: Python `str`, the name of the model.
 
     Raises:
@@ -62,7 +61,8 @@ class DistributionModel(tf_keras.Model):
     # Keras finds layers and variables in attributes, but not all modules.
     self._distribution_variables = list(distribution.variables)
     self._event_size = distribution.event_shape.num_elements()
-    self._seed = None if seed is None else tfp.random.sanitize_seed(seed)
+    # TFP would turn an int into another pair at each call and on each worker.
+    self._seed = [0, seed] if isinstance(seed, int) else seed
     self._bits_per_dim = tf_keras.metrics.Mean(name='bits_per_dim')
     # Survives an interruption with the checkpoint; see `TimeLimit`.
     self.training_seconds = tf.Variable(

@@ -1,0 +1,203 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Speed and memory of Glow beside `tfp.bijectors.Glow`, in one run.
+
+  python benchmarks/glow.py
+
+Each measurement is a process of its own, ours and TFP's in turn; a table of the
+ratios ends the run (about ten minutes on two cores). Random images: only the
+time matters. XLA on or off is a setting, and each side is quoted at its best.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+
+_BATCH_SIZE = 16
+_NUM_STEPS = 32
+_HIDDEN_CHANNELS = 128
+
+
+def measure_speed(arguments):
+  """Seconds to the first gradient, images/s of training and of log_prob."""
+  import peers
+  import tensorflow as tf
+
+  images = _random_images(tf, _BATCH_SIZE)
+  # The clock includes building the model, not importing TensorFlow.
+  start = time.perf_counter()
+  model = _make_model(peers, arguments, _NUM_STEPS, _HIDDEN_CHANNELS)
+  model.initialize(images)
+  initialized = time.perf_counter()
+  step, gradients = peers.make_training_step(
+    model, peers.adam(), jit_compile=arguments.xla
+  )
+  gradients(images, tf.constant([0, 0]))
+  first_gradient = time.perf_counter()
+  train = _images_per_second(
+    lambda i: step(images, tf.constant([0, i])), arguments.repeats
+  )
+  log_prob_fn = tf.function(model.log_prob, jit_compile=arguments.xla)
+  log_prob = _images_per_second(
+    lambda i: log_prob_fn(images), 4 * arguments.repeats
+  )
+  return {
+    'initialization_seconds': initialized - start,
+    'first_gradient_seconds': first_gradient - start,
+    'training_images_per_second': train,
+    'log_prob_images_per_second': log_prob,
+  }
+
+
+def measure_memory(arguments):
+  """Peak memory of one training step, and what of it is not parameters."""
+  import peers
+  import tensorflow as tf
+
+  images = _random_images(tf, 64)
+  model = _make_model(peers, arguments, arguments.num_steps, 512)
+  model.initialize(images[:2])
+  step, gradients = peers.make_training_step(model, peers.adam())
+  parameter_bytes = sum(
+    variable.dtype.size * variable.shape.num_elements()
+    for variable in model.trainable_variables
+  )
+  before = _peak_bytes()
+  gradients(images, tf.constant([0, 0]))
+  gradient_peak = _peak_bytes()
+  step(images, tf.constant([0, 1]))
+  return {
+    'before_bytes': before,
+    'gradient_peak_bytes': gradient_peak,
+    'peak_bytes': _peak_bytes(),
+    'parameter_bytes': parameter_bytes,
+  }
+
+
+def _make_model(peers, arguments, num_steps, hidden_channels):
+  return peers.make_model(
+    arguments.side,
+    num_steps,
+    hidden_channels,
+    arguments.precision,
+    arguments.recompute,
+  )
+
+
+def _random_images(tf, batch_size):
+  values = tf.random.stateless_uniform(
+    [batch_size, 32, 32, 3], [1, 2], maxval=256, dtype=tf.int32
+  )
+  return tf.cast(values, tf.uint8)
+
+
+def _images_per_second(function, repeats):
+  function(0)
+  start = time.perf_counter()
+  for i in range(repeats):
+    function(i)
+  return repeats * _BATCH_SIZE / (time.perf_counter() - start)
+
+
+def _peak_bytes():
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def run(what, side, **settings):
+  """Runs one measurement in a process of its own; returns its numbers."""
+  command = [sys.executable, __file__, f'--measure={what}', f'--side={side}']
+  command += [
+    f'--{key}' if value is True else f'--{key}={value}'
+    for key, value in settings.items()
+    if value is not False
+  ]
+  print('measuring', ' '.join(command[2:]), flush=True)
+  output = subprocess.run(
+    command, check=True, stdout=subprocess.PIPE, text=True
+  ).stdout
+  result = json.loads(output.splitlines()[-1])
+  print('  ', result, flush=True)
+  return result
+
+
+def compare_speed(repeats):
+  """Prints the table of speed, each side at its best setting."""
+  # TFP's training step takes minutes to compile with XLA; it is slower there.
+  results = {
+    'tfp': [run('speed', 'tfp', repeats=repeats)],
+    'tfp xla': [run('speed', 'tfp', repeats=repeats, xla=True)],
+    'ours': [
+      run('speed', 'ours', repeats=repeats, recompute=True),
+      run('speed', 'ours', repeats=repeats),
+    ],
+    'ours bfloat16': [
+      run('speed', 'ours', repeats=repeats, precision='bfloat16'),
+    ],
+  }
+  peer = results['tfp'] + results['tfp xla']
+  for key, better in (
+    ('first_gradient_seconds', min),
+    ('training_images_per_second', max),
+    ('log_prob_images_per_second', max),
+  ):
+    reference = better(result[key] for result in peer)
+    for side in ('ours', 'ours bfloat16'):
+      value = better(result[key] for result in results[side])
+      print(
+        f'{key:30} {side:14} {value:8.2f}  tfp {reference:8.2f}  '
+        f'ratio {value / reference:.3f}'
+      )
+
+
+def compare_memory():
+  """Prints the table of memory."""
+  tfp = run('memory', 'tfp', num_steps=32)
+  deep = run('memory', 'ours', num_steps=32, recompute=True)
+  shallow = run('memory', 'ours', num_steps=8, recompute=True)
+  stored = run('memory', 'ours', num_steps=32)
+  print(f'peak, tfp      {tfp["peak_bytes"] / 2**30:.2f} GiB')
+  print(f'peak, ours     {deep["peak_bytes"] / 2**30:.2f} GiB')
+  print(f'peak, stored   {stored["peak_bytes"] / 2**30:.2f} GiB')
+  print(f'ratio ours/tfp {deep["peak_bytes"] / tfp["peak_bytes"]:.3f}')
+  # What the process held before, and the gradients, are not the working memory.
+  above = [
+    result['gradient_peak_bytes']
+    - result['before_bytes']
+    - result['parameter_bytes']
+    for result in (deep, shallow)
+  ]
+  print(
+    f'above parameters and gradients: {above[0] / 2**30:.3f} GiB at 32 steps, '
+    f'{above[1] / 2**30:.3f} GiB at 8, ratio {above[0] / above[1]:.3f}'
+  )
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--measure', choices=['speed', 'memory'])
+  parser.add_argument('--side', choices=['ours', 'tfp'])
+  parser.add_argument('--xla', action='store_true')
+  parser.add_argument('--recompute', action='store_true')
+  parser.add_argument('--precision', default='float32')
+  parser.add_argument('--num_steps', type=int, default=_NUM_STEPS)
+  parser.add_argument('--repeats', type=int, default=10)
+  parser.add_argument('--only', choices=['speed', 'memory'])
+  arguments = parser.parse_args()
+  if arguments.measure:
+    measure = {'speed': measure_speed, 'memory': measure_memory}
+    print(json.dumps(measure[arguments.measure](arguments)))
+    return
+  if arguments.only != 'memory':
+    compare_speed(arguments.repeats)
+  if arguments.only != 'speed':
+    compare_memory()
+
+
+if __name__ == '__main__':
+  main()

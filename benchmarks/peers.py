@@ -1,0 +1,118 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Glow of this library and Glow of TFP, built alike, for the benchmarks."""
+
+import math
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
+
+import tfp_ood
+
+__all__ = ['IMAGE_SHAPE', 'OursModel', 'PeerModel', 'make_model']
+
+IMAGE_SHAPE = [32, 32, 3]
+_NUM_DIMENSIONS = math.prod(IMAGE_SHAPE)
+
+
+class OursModel:
+  """`tfp_ood.distributions.glow`."""
+
+  def __init__(self, num_steps, hidden_channels, **kwargs):
+    self.distribution = tfp_ood.distributions.glow(
+      IMAGE_SHAPE,
+      num_steps=num_steps,
+      hidden_channels=hidden_channels,
+      seed=0,
+      **kwargs,
+    )
+
+  @property
+  def trainable_variables(self):
+    return self.distribution.trainable_variables
+
+  def initialize(self, images):
+    self.distribution.initialize(images)
+
+  def log_prob(self, images, seed=None):
+    return self.distribution.log_prob(images, seed=seed)
+
+
+class PeerModel:
+  """`tfp.bijectors.Glow` with the same levels, steps, networks and noise."""
+
+  def __init__(self, num_steps, hidden_channels):
+    self._glow = tfp.bijectors.Glow(
+      output_shape=IMAGE_SHAPE,
+      num_glow_blocks=3,
+      num_steps_per_block=num_steps,
+      coupling_bijector_fn=lambda shape: tfp.bijectors.GlowDefaultNetwork(
+        shape, num_hidden=hidden_channels
+      ),
+      exit_bijector_fn=tfp.bijectors.GlowDefaultExitNetwork,
+      seed=0,
+    )
+    self._distribution = tfp.distributions.TransformedDistribution(
+      tfp.distributions.Sample(tfp.distributions.Normal(0.0, 1.0), [3072]),
+      self._glow,
+    )
+
+  @property
+  def trainable_variables(self):
+    return self._distribution.trainable_variables
+
+  def initialize(self, images):
+    # TFP's activation normalization starts from the first call of any kind.
+    self.log_prob(images)
+
+  def log_prob(self, images, seed=None):
+    noise = (
+      0.5
+      if seed is None
+      else tf.random.stateless_uniform(tf.shape(images), seed)
+    )
+    scaled = (tf.cast(images, tf.float32) + noise) / 256.0 - 0.5
+    log_prob = self._distribution.log_prob(scaled)
+    return log_prob - _NUM_DIMENSIONS * math.log(256.0)
+
+
+def make_model(name, num_steps, hidden_channels, precision, recompute):
+  """Returns the model of a side, `'ours'` or `'tfp'`."""
+  if name == 'ours':
+    return OursModel(
+      num_steps,
+      hidden_channels,
+      compute_dtype=tf.as_dtype(precision),
+      recompute=recompute,
+    )
+  return PeerModel(num_steps, hidden_channels)
+
+
+def make_training_step(model, optimizer, jit_compile=False):
+  """Returns a function of images and a seed that trains and gives bits/dim."""
+  variables = list(model.trainable_variables)
+  optimizer.build(variables)
+
+  @tf.function(jit_compile=jit_compile)
+  def gradients(images, seed):
+    with tf.GradientTape() as tape:
+      loss = tf.reduce_mean(
+        tfp_ood.stats.bits_per_dim(
+          model.log_prob(images, seed), _NUM_DIMENSIONS
+        )
+      )
+    return loss, tape.gradient(loss, variables)
+
+  @tf.function
+  def step(images, seed):
+    loss, values = gradients(images, seed)
+    optimizer.apply_gradients(zip(values, variables, strict=True))
+    return loss
+
+  return step, gradients
+
+
+def adam(**kwargs):
+  """Returns Adam with the rate both sides train at."""
+  return tf_keras.optimizers.Adam(1e-3, **kwargs)
