@@ -30,7 +30,7 @@ import flow_report
 import numpy as np
 import tensorflow as tf
 import tf_keras
-from absl import app, flags
+from absl import app, flags, logging
 
 import tfp_ood
 
@@ -417,6 +417,8 @@ def versions():
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f'Unknown arguments: {argv[1:]}.')
+  # TensorFlow reports every file that it writes.
+  logging.set_verbosity(logging.WARNING)
   start = time.monotonic()
   config = configuration()
   output_dir = _OUTPUT_DIR.value or os.path.join(
@@ -462,7 +464,7 @@ def main(argv):
     image_shape.num_elements(),
     seconds=time.monotonic() - start,
   )
-  flow_report.write_report(report_path, results, arrays)
+  flow_report.write_report(output_dir, results, arrays)
   # Last: this file says that the run is complete.
   tfp_ood.reporting.write_results(results_path, results)
   flow_report.print_summary(results)

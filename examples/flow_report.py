@@ -1,9 +1,16 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a flow: what the example scripts print, draw and write."""
+"""The report of a flow: what the example scripts print, draw and write.
+
+Draws the report of a finished run again, without training:
+
+  python examples/flow_report.py OUTPUT_DIR
+"""
 
 import csv
+import io
 import os
+import sys
 
 import numpy as np
 
@@ -52,25 +59,47 @@ def print_summary(results):
     print(f'{row[0]:26}{row[1]:>10}{row[2]:>7}{row[3]:>8}  {row[4]}')
 
 
-def write_report(path, results, arrays):
-  """Writes the HTML report.
+def write_report(output_dir, results, arrays):
+  """Writes report.html, and each of its figures as a PNG file.
 
   Args:
-    path: the file to write.
+    output_dir: the folder to write to.
     results: `dict`, the contents of results.json.
     arrays: `dict` of arrays, the contents of scores.npz.
+
+  Returns:
+    The path of the report.
   """
   config = results['configuration']
   names = list(results['bits_per_dim'])
   title = {'glow': 'Glow', 'cv_glow': 'Constant-volume Glow'}[config['model']]
-  report = reporting.Report(f'{title} trained on {config["in_distribution"]}')
+  report = _Report(
+    output_dir, f'{title} trained on {config["in_distribution"]}'
+  )
   _add_summary(report, results, names)
   _add_likelihoods(report, results, arrays, names)
   _add_images(report, results, arrays, names)
   _add_graying(report, results)
   _add_training(report, results)
   _add_reproduction(report, results)
+  path = os.path.join(output_dir, 'report.html')
   report.write(path)
+  return path
+
+
+class _Report(reporting.Report):
+  """A report that also keeps its figures as files."""
+
+  def __init__(self, output_dir, title):
+    super().__init__(title)
+    self._folder = os.path.join(output_dir, 'figures')
+
+  def add_figure_and_file(self, name, figure, caption):
+    self.add_figure(figure, caption)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=120)
+    path = os.path.join(self._folder, f'{name}.png')
+    reporting.atomic_write(path, buffer.getvalue())
 
 
 def _table(results):
@@ -109,15 +138,18 @@ def _add_likelihoods(report, results, arrays, names):
   density = {name: arrays[f'{name}/density'] for name in names}
   volume = {name: arrays[f'{name}/volume'] for name in names}
   both = {name: density[name] + volume[name] for name in names}
-  report.add_figure(
+  report.add_figure_and_file(
+    'log_likelihood',
     reporting.histograms(both, 'log-likelihood (nats)'),
     'Log-likelihood of all data sets.',
   )
-  report.add_figure(
+  report.add_figure_and_file(
+    'density',
     reporting.histograms(density, 'density term (nats)'),
     'The density term: the log-density of the latent under the base.',
   )
-  report.add_figure(
+  report.add_figure_and_file(
+    'volume',
     reporting.histograms(volume, 'volume term (nats)'),
     'The volume term: the log-determinant of the map from pixels to latent. '
     'The two terms add up to the log-likelihood.',
@@ -138,7 +170,8 @@ def _add_likelihoods(report, results, arrays, names):
 
 def _add_images(report, results, arrays, names):
   report.add_heading('Images')
-  report.add_figure(
+  report.add_figure_and_file(
+    'samples',
     reporting.image_grid(arrays['samples'], num_columns=16),
     'Samples from the model.',
   )
@@ -149,7 +182,8 @@ def _add_images(report, results, arrays, names):
       bits = tfp_ood.stats.bits_per_dim(
         log_prob[arrays[f'{name}/{extreme}_indices']], event_size
       )
-      report.add_figure(
+      report.add_figure_and_file(
+        f'{name}_{extreme}'.replace(' ', '_').replace('/', '_'),
         reporting.image_grid(
           arrays[f'{name}/{extreme}'],
           num_columns=8,
@@ -167,7 +201,8 @@ def _add_graying(report, results):
     [point['standard_error'] for point in graying['bits_per_dim']]
   )
   series = 'test images'
-  report.add_figure(
+  report.add_figure_and_file(
+    'graying',
     reporting.curve(
       graying['factor'],
       {series: means},
@@ -192,7 +227,8 @@ def _add_training(report, results):
   if not epochs:
     report.add_text('No whole epoch was trained.')
     return
-  report.add_figure(
+  report.add_figure_and_file(
+    'training',
     reporting.curve(
       [row['epoch'] for row in epochs],
       {
@@ -219,3 +255,15 @@ def _add_reproduction(report, results):
   report.add_table(
     ['package', 'version'], [list(row) for row in results['versions'].items()]
   )
+
+
+def main(output_dir):
+  results = reporting.read_results(os.path.join(output_dir, 'results.json'))
+  arrays = reporting.read_arrays(os.path.join(output_dir, 'scores.npz'))
+  print(write_report(output_dir, results, arrays))
+
+
+if __name__ == '__main__':
+  if len(sys.argv) != 2:
+    sys.exit(__doc__)
+  main(sys.argv[1])

@@ -73,9 +73,7 @@ def _chain(bijector_fn, parameters, num_steps=NUM_STEPS):
   """The oracle: the first step is nearest to the image."""
   return tfb.Chain(
     [
-      bijector_fn(
-        tf.nest.map_structure(lambda x, i=i: x[i], parameters)
-      )
+      bijector_fn(tf.nest.map_structure(lambda x, i=i: x[i], parameters))
       for i in range(num_steps)
     ]
   )
@@ -111,8 +109,10 @@ def _run(make, direction, value, variables, event_ndims=3):
     tape.watch(value)
     output, log_det = _apply(make(), direction, value, event_ndims)
     loss = _loss(output, log_det)
-  return output, log_det, *tape.gradient(
-    loss, [value, *variables], unconnected_gradients='none'
+  return (
+    output,
+    log_det,
+    *tape.gradient(loss, [value, *variables], unconnected_gradients='none'),
   )
 
 
@@ -151,9 +151,10 @@ def test_equals_the_chain_of_its_steps(direction, recompute, in_graph):
 
 @both_directions
 def test_float32_gradients_agree_to_single_precision(direction):
-  # Undoing and redoing six steps costs about one digit of the seven.
+  # Recovered inputs cost digits: of the seven, about two here. The loss grows
+  # with the condition number of the flow, here on the large side.
   images = _normal([4, 2, 3, CHANNELS], 99)
-  weights = _weights(tf.float64, num_steps=6)
+  weights = _weights()
   single = tf.nest.map_structure(
     lambda x: tf.Variable(
       tf.cast(x, tf.float32) if x.dtype.is_floating else x,
@@ -162,18 +163,21 @@ def test_float32_gradients_agree_to_single_precision(direction):
     weights,
   )
   expected = _run(
-    lambda: _chain(_glow_step, weights, 6), direction, images, weights
+    lambda: _chain(_glow_step, weights), direction, images, weights
   )
   scan = bijectors.Scan(_glow_step, single)
   got = _run(lambda: scan, direction, tf.cast(images, tf.float32), single)
   assert all(x.dtype == tf.float32 for x in got)
-  _assert_all_close(got, expected, rtol=0.0, atol=3e-5)
+  _assert_all_close(got, expected, rtol=0.0, atol=2e-4)
 
 
 @both_directions
 def test_first_step_is_nearest_to_the_image(direction):
   # Doubling and then adding 1, or the other way round, are told apart.
-  parameters = {'scale': tf.constant([2.0, 1.0]), 'shift': tf.constant([0.0, 1])}
+  parameters = {
+    'scale': tf.constant([2.0, 1.0]),
+    'shift': tf.constant([0.0, 1]),
+  }
   scan = bijectors.Scan(
     lambda p: tfb.Chain([tfb.Scale(p['scale']), tfb.Shift(p['shift'])]),
     parameters,
@@ -235,7 +239,7 @@ def _nested_chains(parameters):
 
 @both_directions
 @pytest.mark.parametrize('event_ndims', [0, 1, 3])
-@pytest.mark.parametrize('parameter_shape', [[], [2]], ids=str)
+@pytest.mark.parametrize('parameter_shape', [[], [2], [1]], ids=str)
 @pytest.mark.parametrize(
   'step', [_scale, _shift, _scale_and_shift, _nested_chains]
 )
@@ -324,9 +328,10 @@ def test_graph_does_not_grow_with_the_number_of_steps(recompute):
       )
     )
 
-  few = num_nodes(2)
+  # Not from 2: TensorFlow writes out zeros of fewer than 1000 elements.
+  few = num_nodes(12)
   assert few > 50
-  assert num_nodes(16) == few
+  assert num_nodes(36) == few
 
 
 def test_recompute_stores_no_activations_for_the_gradient():
@@ -447,15 +452,19 @@ def test_refuses_hidden_variables(in_graph):
 def test_constants_may_be_closed_over():
   constant = tf.Variable(2.0, trainable=False)
   scan = bijectors.Scan(
-    lambda shift: tfb.Chain([tfb.Shift(shift), tfb.Scale(constant)]),
+    lambda shift: tfb.Chain(
+      [tfb.Shift(shift * constant / 2.0), tfb.Scale(constant)]
+    ),
     tf.Variable(tf.ones([3])),
   )
-  with tf.GradientTape() as tape:
-    y = scan.forward(1.0)
-  # Each step is x -> 2 x + 1.
-  assert float(y) == 15.0
-  assert tape.gradient(y, scan.trainable_variables)[0].numpy().tolist() == [
-    1.0,
-    2.0,
-    4.0,
-  ]
+
+  def value_and_gradient():
+    with tf.GradientTape() as tape:
+      y = scan.forward(1.0)
+    return y, tape.gradient(y, scan.trainable_variables)[0]
+
+  for run in (value_and_gradient, tf.function(value_and_gradient)):
+    y, gradient = run()
+    # y = 2 (2 (2 x + c) + b) + a.
+    assert float(y) == 15.0
+    assert gradient.numpy().tolist() == [1.0, 2.0, 4.0]

@@ -6,6 +6,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import cache_util
 
+from tfp_ood.bijectors.shapes import broadcast_to_batch
+
 __all__ = ['Bijector']
 
 
@@ -100,11 +102,11 @@ class Bijector(tfp.bijectors.Bijector):
 
   def _forward_and_batch_log_det(self, x):
     y, log_det = self._forward_and_log_det(x)
-    return y, _to_batch(log_det, x, self.forward_min_event_ndims)
+    return y, broadcast_to_batch(log_det, x, self.forward_min_event_ndims)
 
   def _inverse_and_batch_log_det(self, y):
     x, log_det = self._inverse_and_log_det(y)
-    return x, _to_batch(log_det, y, self.inverse_min_event_ndims)
+    return x, broadcast_to_batch(log_det, y, self.inverse_min_event_ndims)
 
   def _augmented_forward(self, x):
     y, log_det = self._forward_and_batch_log_det(x)
@@ -124,11 +126,3 @@ class Bijector(tfp.bijectors.Bijector):
     return tf.convert_to_tensor(
       value, dtype=self.dtype, dtype_hint=tf.float32, name=name
     )
-
-
-def _to_batch(log_det, value, event_ndims):
-  """Broadcasts a log-determinant to the batch shape of `value`."""
-  batch_ndims = value.shape.rank - event_ndims
-  if log_det.shape.rank == batch_ndims:
-    return log_det
-  return tf.broadcast_to(log_det, tf.shape(value)[:batch_ndims])

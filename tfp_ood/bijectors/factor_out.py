@@ -4,14 +4,13 @@
 
 import tensorflow as tf
 
-from tfp_ood.bijectors import shapes
-from tfp_ood.bijectors.bijector import Bijector
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
+from tfp_ood.bijectors.vector_to_image import VectorToImage
 
 __all__ = ['FactorOut']
 
 
-class FactorOut(Bijector):
+class FactorOut(VectorToImage):
   """Send half of the channels to the latent now, the rest through more flow.
 
   `inverse` splits an image of `c` channels: the last `c - c // 2` go on through
@@ -61,8 +60,7 @@ class FactorOut(Bijector):
     with tf.name_scope(name) as name:
       self._bijector = bijector
       self._prior = prior
-      self._image_shape = tf.TensorShape(image_shape)
-      height, width, channels = self._image_shape
+      height, width, channels = image_shape
       self._leaving_shape = [height, width, channels // 2]
       rest_shape = tf.TensorShape([height, width, channels - channels // 2])
       rest_latent_shape = bijector.inverse_event_shape(rest_shape)
@@ -73,8 +71,7 @@ class FactorOut(Bijector):
         )
       self._rest_size = rest_latent_shape[0]
       super().__init__(
-        forward_min_event_ndims=1,
-        inverse_min_event_ndims=3,
+        image_shape,
         is_constant_jacobian=(
           bijector.is_constant_jacobian and prior.is_constant_jacobian
         ),
@@ -97,14 +94,10 @@ class FactorOut(Bijector):
   @property
   def latent_sizes(self):
     """`[latent size of what stays, latent size of what leaves]`."""
-    return [self._rest_size, self._image_shape.num_elements() - self._rest_size]
+    return [self._rest_size, self.latent_size - self._rest_size]
 
   def _forward_and_log_det(self, x):
-    if x.shape[-1] != self._image_shape.num_elements():
-      raise ValueError(
-        f'FactorOut.forward: the latent must have '
-        f'{self._image_shape.num_elements()} dimensions, got shape {x.shape}.'
-      )
+    self._check_latent(x)
     rest, leaving = tf.split(x, self.latent_sizes, axis=-1)
     rest, rest_log_det = forward_and_log_det(self.bijector, rest, 1)
     leaving = tf.reshape(
@@ -116,7 +109,7 @@ class FactorOut(Bijector):
     return y, rest_log_det + log_det
 
   def _inverse_and_log_det(self, y):
-    shapes.check_image(y, self, self._image_shape[-1])
+    self._check_image(y)
     y, log_det = inverse_and_log_det(self.prior, y, 3)
     channels = y.shape[-1]
     leaving, rest = tf.split(y, [channels // 2, channels - channels // 2], -1)
@@ -125,17 +118,3 @@ class FactorOut(Bijector):
       leaving, tf.concat([tf.shape(y)[:-3], [self.latent_sizes[1]]], axis=0)
     )
     return tf.concat([rest, leaving], axis=-1), rest_log_det + log_det
-
-  def _forward_event_shape(self, input_shape):
-    return input_shape[:-1] + self._image_shape
-
-  def _inverse_event_shape(self, output_shape):
-    return output_shape[:-3] + [self._image_shape.num_elements()]
-
-  def _forward_event_shape_tensor(self, input_shape):
-    return tf.concat([input_shape[:-1], self._image_shape.as_list()], axis=0)
-
-  def _inverse_event_shape_tensor(self, output_shape):
-    return tf.concat(
-      [output_shape[:-3], [self._image_shape.num_elements()]], axis=0
-    )

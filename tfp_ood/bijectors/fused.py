@@ -7,6 +7,7 @@ from tensorflow_probability.python.bijectors import chain as tfp_chain
 from tensorflow_probability.python.bijectors import invert as tfp_invert
 
 from tfp_ood.bijectors.bijector import Bijector
+from tfp_ood.bijectors.shapes import broadcast_to_batch
 
 __all__ = ['forward_and_log_det', 'inverse_and_log_det', 'is_chain']
 
@@ -53,20 +54,7 @@ def forward_and_log_det(bijector, x, event_ndims=None):
   >>> y.shape, round(float(log_det), 4)  # 4 log 2
   (TensorShape([2, 2, 1]), 2.7726)
   """
-  if event_ndims is None:
-    event_ndims = bijector.forward_min_event_ndims
-  if is_chain(bijector):
-    return _through_chain(forward_and_log_det, bijector, x, event_ndims)
-  if isinstance(bijector, tfp_invert._Invert):
-    return inverse_and_log_det(bijector.bijector, x, event_ndims)
-  if isinstance(bijector, Bijector):
-    y, log_det = bijector.forward_and_log_det(x)
-    return y, _sum_extra_dimensions(
-      log_det, event_ndims - bijector.forward_min_event_ndims
-    )
-  y = bijector.forward(x)
-  log_det = bijector.forward_log_det_jacobian(x, event_ndims=event_ndims)
-  return y, _to_batch(log_det, y, bijector.forward_event_ndims(event_ndims))
+  return _apply(bijector, x, event_ndims, forward=True)
 
 
 def inverse_and_log_det(bijector, y, event_ndims=None):
@@ -90,34 +78,50 @@ def inverse_and_log_det(bijector, y, event_ndims=None):
   >>> x.numpy().tolist(), float(log_det)
   ([[[1.0, 2.0, 3.0, 4.0]]], 0.0)
   """
+  return _apply(bijector, y, event_ndims, forward=False)
+
+
+def _apply(bijector, value, event_ndims, forward):
+  """Runs a bijector in one direction, through chains and inversions."""
+  min_event_ndims = (
+    bijector.forward_min_event_ndims
+    if forward
+    else bijector.inverse_min_event_ndims
+  )
   if event_ndims is None:
-    event_ndims = bijector.inverse_min_event_ndims
+    event_ndims = min_event_ndims
   if is_chain(bijector):
-    return _through_chain(inverse_and_log_det, bijector, y, event_ndims)
+    return _through_chain(bijector, value, event_ndims, forward)
   if isinstance(bijector, tfp_invert._Invert):
-    return forward_and_log_det(bijector.bijector, y, event_ndims)
+    return _apply(bijector.bijector, value, event_ndims, not forward)
   if isinstance(bijector, Bijector):
-    x, log_det = bijector.inverse_and_log_det(y)
-    return x, _sum_extra_dimensions(
-      log_det, event_ndims - bijector.inverse_min_event_ndims
+    result, log_det = (
+      bijector.forward_and_log_det(value)
+      if forward
+      else bijector.inverse_and_log_det(value)
     )
-  x = bijector.inverse(y)
-  log_det = bijector.inverse_log_det_jacobian(y, event_ndims=event_ndims)
-  return x, _to_batch(log_det, x, bijector.inverse_event_ndims(event_ndims))
+    return result, _sum_extra_dimensions(log_det, event_ndims - min_event_ndims)
+  value = tf.convert_to_tensor(value, dtype_hint=bijector.dtype or tf.float32)
+  result = bijector.forward(value) if forward else bijector.inverse(value)
+  log_det = (
+    bijector.forward_log_det_jacobian(value, event_ndims=event_ndims)
+    if forward
+    else bijector.inverse_log_det_jacobian(value, event_ndims=event_ndims)
+  )
+  # TFP gives a scalar where the log-determinant is constant.
+  return result, broadcast_to_batch(log_det, value, event_ndims)
 
 
-def _through_chain(function, chain, value, event_ndims):
-  """Applies `function` to the parts of a chain and adds log-determinants."""
-  inverse = function is inverse_and_log_det
-  parts = chain.bijectors if inverse else reversed(chain.bijectors)
+def _through_chain(chain, value, event_ndims, forward):
+  """Applies the parts of a chain one by one and adds their log-determinants."""
   total = None
-  for part in parts:
-    value, log_det = function(part, value, event_ndims)
+  for part in reversed(chain.bijectors) if forward else chain.bijectors:
+    value, log_det = _apply(part, value, event_ndims, forward)
     total = log_det if total is None else total + log_det
     event_ndims = (
-      part.inverse_event_ndims(event_ndims)
-      if inverse
-      else part.forward_event_ndims(event_ndims)
+      part.forward_event_ndims(event_ndims)
+      if forward
+      else part.inverse_event_ndims(event_ndims)
     )
   if total is None:  # An empty chain is the identity.
     value = tf.convert_to_tensor(value)
@@ -125,12 +129,6 @@ def _through_chain(function, chain, value, event_ndims):
       tf.shape(value)[: value.shape.rank - event_ndims], value.dtype
     )
   return value, total
-
-
-def _to_batch(log_det, output, event_ndims):
-  """Broadcasts what TFP leaves a scalar to the batch shape of `output`."""
-  batch_shape = tf.shape(output)[: output.shape.rank - event_ndims]
-  return tf.broadcast_to(log_det, batch_shape)
 
 
 def _sum_extra_dimensions(log_det, num_dimensions):

@@ -5,16 +5,15 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_ood.bijectors import shapes
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
-from tfp_ood.bijectors.bijector import Bijector
 from tfp_ood.bijectors.factor_out import FactorOut
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
 from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
 from tfp_ood.bijectors.scan import Scan
 from tfp_ood.bijectors.squeeze import Squeeze
+from tfp_ood.bijectors.vector_to_image import VectorToImage
 from tfp_ood.networks.coupling_network import CouplingNetwork
 from tfp_ood.networks.zero_convolution import ZeroConvolution
 
@@ -23,7 +22,7 @@ __all__ = ['Glow']
 _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 
 
-class Glow(Bijector):
+class Glow(VectorToImage):
   """Map a latent vector to an image through `num_levels` scales of a flow.
 
   Image to latent, each level squeezes 2x2 blocks into channels, runs
@@ -96,7 +95,6 @@ class Glow(Bijector):
     parameters = dict(locals())
     image_shape = _check_arguments(image_shape, num_levels, num_steps, coupling)
     with tf.name_scope(name) as name:
-      self._image_shape = image_shape
       self._make_coupling = _COUPLINGS[coupling]
       self._hidden_channels = hidden_channels
       self._num_steps = num_steps
@@ -111,8 +109,7 @@ class Glow(Bijector):
         False, trainable=False, name='initialized'
       )
       super().__init__(
-        forward_min_event_ndims=1,
-        inverse_min_event_ndims=3,
+        image_shape,
         is_constant_jacobian=coupling == 'additive',
         dtype=dtype,
         validate_args=validate_args,
@@ -124,11 +121,6 @@ class Glow(Bijector):
   def flow(self):
     """The `tfp.bijectors.Chain` that does the work, nested level in level."""
     return self._flow
-
-  @property
-  def image_shape(self):
-    """`[height, width, channels]`."""
-    return list(self._image_shape)
 
   @property
   def level_shapes(self):
@@ -241,22 +233,12 @@ class Glow(Bijector):
 
   def _forward_and_log_det(self, x):
     self._check_initialized()
-    size = self._image_shape.num_elements()
-    if x.shape[-1] != size:
-      raise ValueError(
-        f'{type(self).__name__}: the latent must have {size} dimensions, got '
-        f'shape {x.shape}.'
-      )
+    self._check_latent(x)
     return forward_and_log_det(self.flow, x, 1)
 
   def _inverse_and_log_det(self, y):
     self._check_initialized()
-    shapes.check_image(y, self, self._image_shape[-1])
-    if not y.shape[-3:].is_compatible_with(self._image_shape):
-      raise ValueError(
-        f'{type(self).__name__}: images must have shape [batch..., '
-        f'{", ".join(map(str, self._image_shape))}], got {y.shape}.'
-      )
+    self._check_image(y)
     return inverse_and_log_det(self.flow, y, 3)
 
   def _check_initialized(self):
@@ -271,20 +253,6 @@ class Glow(Bijector):
         'a few hundred training images, or restore a checkpoint, before the '
         'first use.'
       )
-
-  def _forward_event_shape(self, input_shape):
-    return input_shape[:-1] + self._image_shape
-
-  def _inverse_event_shape(self, output_shape):
-    return output_shape[:-3] + [self._image_shape.num_elements()]
-
-  def _forward_event_shape_tensor(self, input_shape):
-    return tf.concat([input_shape[:-1], self._image_shape.as_list()], axis=0)
-
-  def _inverse_event_shape_tensor(self, output_shape):
-    return tf.concat(
-      [output_shape[:-3], [self._image_shape.num_elements()]], axis=0
-    )
 
 
 def _check_arguments(image_shape, num_levels, num_steps, coupling):

@@ -30,9 +30,9 @@ def initialize(bijector, images):
     The latents, `bijector.inverse(images)` after initialization.
 
   Raises:
-    ValueError: if the images do not fit the flow, hold NaN or infinity, or if a
-      `Scan` derives an `ActivationNormalization`'s weights from its parameters
-      instead of passing slices of variables.
+    ValueError: if the images do not fit the flow, hold NaN or infinity, or if
+      the weights of an `ActivationNormalization` inside a `Scan` are not slices
+      of variables, passed on as they are.
 
   #### Examples
 
@@ -118,13 +118,21 @@ def _initialize_scan(scan, images):
   """Initializes a scan step by step, then assigns each parameter once."""
   parameters = tf.nest.flatten(scan.stacked_parameters)
   slices_by_step = []
+  replaced = set()
   for index in range(scan.num_steps):
     slices = [tf.convert_to_tensor(x)[index] for x in parameters]
+    before = list(slices)
     images = _initialize_step(scan, slices, images)
+    replaced.update(i for i, x in enumerate(slices) if x is not before[i])
     slices_by_step.append(slices)
-  for parameter, *slices in zip(parameters, *slices_by_step, strict=True):
-    if getattr(parameter, 'trainable', False):
-      parameter.assign(tf.stack(slices))
+  for i in replaced:
+    if not isinstance(parameters[i], tf.Variable):
+      raise ValueError(
+        'initialize: the weights of an ActivationNormalization inside Scan '
+        'must be `tf.Variable`s, or they cannot be set from data; got '
+        f'{type(parameters[i]).__name__}.'
+      )
+    parameters[i].assign(tf.stack([slices[i] for slices in slices_by_step]))
   return images
 
 

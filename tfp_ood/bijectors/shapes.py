@@ -4,7 +4,13 @@
 
 import tensorflow as tf
 
-__all__ = ['check_image', 'flatten_batch', 'num_pixels', 'unflatten_batch']
+__all__ = [
+  'broadcast_to_batch',
+  'check_image',
+  'flatten_batch',
+  'num_pixels',
+  'unflatten_batch',
+]
 
 
 def check_image(value, bijector, num_channels=None, argument='images'):
@@ -48,3 +54,11 @@ def unflatten_batch(flat, images):
   result = tf.reshape(flat, shape)
   result.set_shape(images.shape[:-3] + flat.shape[1:])
   return result
+
+
+def broadcast_to_batch(log_det, value, event_ndims):
+  """Broadcasts a log-determinant to the batch shape of `value`."""
+  batch_ndims = value.shape.rank - event_ndims
+  if log_det.shape.rank == batch_ndims:
+    return log_det
+  return tf.broadcast_to(log_det, tf.shape(value)[:batch_ndims])

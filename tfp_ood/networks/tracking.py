@@ -4,6 +4,8 @@
 
 import functools
 import inspect
+import types
+import weakref
 
 import keras
 import tensorflow as tf
@@ -21,8 +23,9 @@ def trackable_parts(network):
   * `tf.Module`s, and with them tf_keras (Keras 2) layers, are tracked as they
     are.
   * Keras 3 layers are not `tf.Module`s: their `tf.Variable`s are listed.
-  * A plain function is searched: variables, layers and modules that it closes
-    over are tracked too.
+  * A plain function is searched, also inside `tf.function`: variables, layers
+    and modules that it closes over, has as defaults or uses from its module
+    are tracked too. So are the attributes of any other callable object.
 
   Args:
     network: callable.
@@ -50,8 +53,12 @@ def _parts(candidate, seen):
   if isinstance(candidate, tf_keras.layers.Layer):
     _check_built(candidate)
     return [candidate]
-  if isinstance(candidate, tf.Module | tf.Variable):
+  if isinstance(candidate, tf.Variable):
     return [candidate]
+  if isinstance(candidate, tf.Module):
+    # Modules find their variables, but not those of Keras 3 layers.
+    layers = candidate._flatten(predicate=lambda x: isinstance(x, keras.Layer))
+    return [candidate, *_all_parts(layers, seen)]
   if isinstance(candidate, list | tuple):
     return _all_parts(candidate, seen)
   if isinstance(candidate, dict):
@@ -61,17 +68,51 @@ def _parts(candidate, seen):
       [candidate.func, *candidate.args, *candidate.keywords.values()], seen
     )
   if inspect.ismethod(candidate):
-    return _all_parts([candidate.__self__, candidate.__func__], seen)
+    owner = candidate.__self__
+    return _all_parts([owner, *_attributes(owner), candidate.__func__], seen)
   if inspect.isfunction(candidate):
-    closure = inspect.getclosurevars(candidate)
-    return _all_parts(
-      [*closure.nonlocals.values(), *closure.globals.values()], seen
-    )
+    return _all_parts(_used_by_function(candidate), seen)
+  if isinstance(candidate, tf.types.experimental.PolymorphicFunction):
+    return _parts(candidate.python_function, seen)
+  if isinstance(candidate, weakref.ref):  # How a tf.function holds its object.
+    return _parts(candidate(), seen)
+  if callable(candidate):
+    return _all_parts(_attributes(candidate), seen)
   return []
 
 
 def _all_parts(candidates, seen):
   return [part for candidate in candidates for part in _parts(candidate, seen)]
+
+
+def _attributes(candidate):
+  """Lists the attributes of an object that is not searched otherwise."""
+  if isinstance(candidate, type | types.ModuleType | tf.Module | keras.Layer):
+    return []
+  return list(getattr(candidate, '__dict__', {}).values())
+
+
+def _used_by_function(function):
+  """Lists what a function closes over, has as defaults or uses globally."""
+  used = [*(function.__defaults__ or ())]
+  used.extend((function.__kwdefaults__ or {}).values())
+  for cell in function.__closure__ or ():
+    try:
+      used.append(cell.cell_contents)
+    except ValueError:  # Not assigned yet.
+      pass
+  names = _global_names(function.__code__)
+  used.extend(v for k, v in function.__globals__.items() if k in names)
+  return used
+
+
+def _global_names(code):
+  """Returns the names that may be global, also in nested functions."""
+  names = set(code.co_names)
+  for constant in code.co_consts:
+    if isinstance(constant, types.CodeType):
+      names |= _global_names(constant)
+  return names
 
 
 def _check_built(network):

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfp_ood.stats.bits_per_dim import bits_per_dim
+from tfp_ood.training.checkpoints import check_backup
 from tfp_ood.training.gathering import gather_across_workers
 
 __all__ = ['DistributionModel']
@@ -79,7 +80,7 @@ class DistributionModel(tf_keras.Model):
   def call(self, images, training=False):
     """Returns `log_prob` of raw-pixel images, `[batch]`, in nats."""
     del training
-    return self.distribution.log_prob(images)
+    return self._log_prob(images)
 
   def initialize(self, dataset, num_batches=4):
     """Initializes a flow from the first batches of a data set.
@@ -87,7 +88,15 @@ class DistributionModel(tf_keras.Model):
     Args:
       dataset: `tf.data.Dataset` of batches, as `fit` takes them.
       num_batches: Python `int`, how many batches to use.
+
+    Raises:
+      ValueError: if `dataset` is empty or not a `tf.data.Dataset`.
     """
+    if not isinstance(dataset, tf.data.Dataset):
+      raise ValueError(
+        'DistributionModel.initialize: `dataset` must be a tf.data.Dataset of '
+        f'batches, got {type(dataset).__name__}.'
+      )
     batches = [_images(batch) for batch in dataset.take(num_batches)]
     if not batches:
       raise ValueError('DistributionModel.initialize: the data set is empty.')
@@ -107,25 +116,23 @@ class DistributionModel(tf_keras.Model):
       `tf_keras.callbacks.History`.
 
     Raises:
-      ValueError: if a checkpoint of an interrupted run cannot be read.
+      ValueError: if the backup of an interrupted run cannot be read.
     """
+    for callback in kwargs.get('callbacks') or []:
+      if isinstance(callback, tf_keras.callbacks.BackupAndRestore):
+        check_backup(callback.backup_dir)
     if not getattr(self.distribution, 'is_initialized', True):
       self.initialize(x)
-    try:
-      return super().fit(x, **kwargs)
-    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
-      raise ValueError(
-        'The checkpoint of the interrupted training run is damaged: delete its '
-        f'directory and start again. ({error.message})'
-      ) from error
+    return super().fit(x, **kwargs)
 
   def train_step(self, data):
     """One step of maximum likelihood."""
     images = _images(data)
     with tf.GradientTape() as tape:
-      loss = bits_per_dim(self._log_prob(images), self._event_size)
+      log_prob = self._log_prob(images, **self._fresh_seed())
+      loss = bits_per_dim(log_prob, self._event_size)
       # The optimizer adds the gradients of the replicas.
-      mean_loss = tf.nn.compute_average_loss(loss)
+      mean_loss = tf.reduce_sum(loss) / self._global_batch_size(loss)
     variables = self.trainable_variables
     self.optimizer.apply_gradients(
       zip(tape.gradient(mean_loss, variables), variables, strict=True)
@@ -135,7 +142,7 @@ class DistributionModel(tf_keras.Model):
 
   def test_step(self, data):
     """Evaluates one batch."""
-    log_prob = self.distribution.log_prob(_images(data))
+    log_prob = self._log_prob(_images(data))
     self._bits_per_dim.update_state(bits_per_dim(log_prob, self._event_size))
     return {'bits_per_dim': self._bits_per_dim.result()}
 
@@ -143,16 +150,37 @@ class DistributionModel(tf_keras.Model):
     """Returns the log-probabilities of one batch."""
     return self(_images(data))
 
-  def _log_prob(self, images):
+  def _log_prob(self, images, **kwargs):
+    """Scores a replica's share of a batch, which may be empty."""
+    if self.distribute_strategy.num_replicas_in_sync == 1:
+      return self.distribution.log_prob(images, **kwargs)
+    # TensorFlow's convolutions on CPUs cannot take no images: give them one.
+    count = tf.shape(images)[0]
+    one_or_none = tf.zeros(
+      [tf.maximum(1 - count, 0), *self.distribution.event_shape], images.dtype
+    )
+    images = tf.concat([images, one_or_none], axis=0)
+    return self.distribution.log_prob(images, **kwargs)[:count]
+
+  def _global_batch_size(self, loss):
+    """Counts the examples of all replicas, whose shares may differ."""
+    size = tf.cast(tf.shape(loss)[0], loss.dtype)
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+      return size
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, size)
+
+  def _fresh_seed(self):
+    """Returns the argument `seed` of `log_prob`, another one each time."""
     if self._seed is None:
-      return self.distribution.log_prob(images)
+      return {}
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     seed = self._seed
     for number in (self.optimizer.iterations, replica):
       seed = tf.random.experimental.stateless_fold_in(
         seed, tf.cast(number, tf.int32)
       )
-    return self.distribution.log_prob(images, seed=seed)
+    return {'seed': seed}
 
 
 def _images(batch):

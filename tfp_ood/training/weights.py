@@ -4,6 +4,8 @@
 
 import tensorflow as tf
 
+from tfp_ood.training.checkpoints import check_checkpoint
+
 __all__ = ['load_weights', 'save_weights']
 
 
@@ -29,8 +31,8 @@ def load_weights(distribution, path):
       with other variables.
   """
   try:
-    status = _checkpoint(distribution).read(path)
-    status.assert_consumed()
+    check_checkpoint(path)
+    _checkpoint(distribution).read(path).assert_consumed()
   except (tf.errors.OpError, AssertionError, ValueError) as error:
     raise ValueError(
       f'The weights at {path} cannot be read into {distribution.name}: they '

@@ -1,0 +1,239 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests that the documentation is there and tells the truth."""
+
+import ast
+import doctest
+import importlib
+import inspect
+import os
+import pathlib
+import pkgutil
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tfp_ood
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_PACKAGES = (
+  'bijectors',
+  'datasets',
+  'distributions',
+  'networks',
+  'reporting',
+  'stats',
+  'training',
+)
+_MODULES = sorted(
+  module.name for module in pkgutil.walk_packages(tfp_ood.__path__, 'tfp_ood.')
+)
+
+
+@pytest.mark.parametrize('name', ['tfp_ood', *_MODULES])
+def test_examples_in_docstrings(name):
+  module = importlib.import_module(name)
+  results = doctest.testmod(
+    module,
+    optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,
+  )
+  assert results.failed == 0
+
+
+def test_every_module_is_found():
+  files = {
+    '.'.join(path.relative_to(_ROOT).with_suffix('').parts)
+    for path in (_ROOT / 'tfp_ood').rglob('*.py')
+    if path.name != '__init__.py'
+  }
+  assert files <= set(_MODULES)
+  assert {f'tfp_ood.{package}' for package in _PACKAGES} <= set(_MODULES)
+
+
+@pytest.mark.parametrize('package', _PACKAGES)
+def test_public_names_exist_and_are_documented(package):
+  module = importlib.import_module(f'tfp_ood.{package}')
+  assert module.__doc__
+  assert len(set(module.__all__)) == len(module.__all__)
+  for name in module.__all__:
+    member = getattr(module, name)
+    if not (inspect.isclass(member) or inspect.isroutine(member)):
+      continue  # A constant.
+    if _is_namedtuple(member):
+      continue  # Its fields say it; where it is returned, so does the function.
+    documentation = member.__dict__.get('__doc__')
+    assert documentation, f'{package}.{name} has no docstring'
+    for method_name, method in vars(member).items():
+      if method_name.startswith('_') or not inspect.isclass(member):
+        continue
+      if isinstance(method, property):
+        method = method.fget
+      if inspect.isfunction(method):
+        assert method.__doc__, f'{package}.{name}.{method_name}'
+
+
+@pytest.mark.parametrize('package', _PACKAGES)
+def test_every_public_class_and_function_has_an_example(package):
+  module = importlib.import_module(f'tfp_ood.{package}')
+  without = [
+    name
+    for name in module.__all__
+    if inspect.isclass(member := getattr(module, name))
+    or inspect.isfunction(member)
+    if not _is_namedtuple(member) and '>>>' not in (member.__doc__ or '')
+  ]
+  # Functions that write files, base classes and callbacks that need a run.
+  allowed = {
+    'Bijector',
+    'Coupling',
+    'TimeLimit',
+    'export_saved_model',
+    'load_weights',
+    'save_weights',
+    'trackable_parts',
+  }
+  assert set(without) <= allowed
+
+
+def _is_namedtuple(member):
+  return inspect.isclass(member) and hasattr(member, '_fields')
+
+
+def _code_blocks(path):
+  text = path.read_text(encoding='utf-8')
+  return re.findall(r'^```python\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+
+
+_PAGES = [
+  path
+  for path in [_ROOT / 'README.md', *sorted((_ROOT / 'docs').rglob('*.md'))]
+  if path.exists() and _code_blocks(path)
+]
+
+
+@pytest.mark.parametrize(
+  'page', _PAGES, ids=[str(page.relative_to(_ROOT)) for page in _PAGES]
+)
+def test_code_in_pages(page, tmp_path):
+  """The blocks of a page run one after the other, as a reader would."""
+  script = tmp_path / 'page.py'
+  script.write_text('\n'.join(_code_blocks(page)), encoding='utf-8')
+  result = subprocess.run(
+    [sys.executable, str(script)],
+    cwd=tmp_path,
+    env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'},
+    capture_output=True,
+    text=True,
+    timeout=240,
+  )
+  assert result.returncode == 0, result.stderr[-4000:]
+
+
+def test_links_between_pages():
+  for page in [_ROOT / 'README.md', *(_ROOT / 'docs').rglob('*.md')]:
+    text = page.read_text(encoding='utf-8')
+    for target in re.findall(r'\]\(([^)#\s]+)', text):
+      if not re.match(r'[a-z]+:', target):
+        assert (page.parent / target).exists(), f'{page.name}: {target}'
+
+
+# ------------------------------------------------------------------ imports
+
+_MODELS = {'bijectors', 'distributions', 'networks', 'training'}
+_FORBIDDEN = {
+  'networks': set(_PACKAGES) - {'networks'},
+  'bijectors': set(_PACKAGES) - {'bijectors', 'networks'},
+  'distributions': {'training', 'reporting', 'datasets'},
+  'training': {'reporting', 'datasets'},
+  'stats': _MODELS | {'reporting', 'datasets'},
+  'datasets': _MODELS | {'reporting', 'stats'},
+  'reporting': set(_PACKAGES) - {'reporting'},
+}
+_NOT_IN_REPORTING = {
+  'tensorflow',
+  'tensorflow_probability',
+  'tensorflow_datasets',
+  'tf_keras',
+  'keras',
+}
+
+
+def _imports(path):
+  """Full names of all that a file imports, inside functions too."""
+  tree = ast.parse(path.read_text(encoding='utf-8'))
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, f'{path} has a relative import'
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+@pytest.mark.parametrize('package', _PACKAGES)
+def test_imports_point_one_way(package):
+  files = sorted((_ROOT / 'tfp_ood' / package).glob('*.py'))
+  assert files
+  for path in files:
+    for name in _imports(path):
+      parts = name.split('.')
+      assert parts[0] not in ('examples', 'tests', 'benchmarks'), path
+      if package == 'reporting':
+        assert parts[0] not in _NOT_IN_REPORTING, path
+      if parts[0] == 'tfp_ood':
+        assert len(parts) > 1, f'{path} imports the whole library'
+        assert parts[1] not in _FORBIDDEN[package], f'{path}: {name}'
+
+
+def test_reporting_needs_no_tensorflow():
+  script = (
+    'import sys, types, pathlib\n'
+    # The package itself imports everything: enter past it.
+    'package = types.ModuleType("tfp_ood")\n'
+    'package.__path__ = [sys.argv[1]]\n'
+    'sys.modules["tfp_ood"] = package\n'
+    'import tfp_ood.reporting\n'
+    'assert "tensorflow" not in sys.modules\n'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', script, str(_ROOT / 'tfp_ood')],
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  assert result.returncode == 0, result.stderr
+
+
+# -------------------------------------------------------------------- style
+
+
+@pytest.mark.parametrize('command', [['format', '--check'], ['check']])
+def test_formatted_and_linted(command):
+  pytest.importorskip('ruff')
+  result = subprocess.run(
+    [sys.executable, '-m', 'ruff', *command, '--no-cache', '.'],
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+    timeout=60,
+  )
+  assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_file_has_its_header():
+  for folder in ('tfp_ood', 'examples', 'tests', 'benchmarks'):
+    for path in (_ROOT / folder).rglob('*.py'):
+      lines = path.read_text(encoding='utf-8').splitlines()
+      assert lines[:2] == [
+        '# Copyright 2026 The tfp_ood Authors.',
+        '# SPDX-License-Identifier: Apache-2.0',
+      ], path
+      assert ast.get_docstring(ast.parse('\n'.join(lines))), path
+
+
+def test_names_of_test_files_are_unique():
+  # They have no packages: pytest imports them by their names alone.
+  names = [path.name for path in (_ROOT / 'tests').rglob('test_*.py')]
+  assert len(names) == len(set(names))
+  assert not list((_ROOT / 'tests').rglob('__init__.py'))

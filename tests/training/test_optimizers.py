@@ -1,0 +1,124 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the optimizer."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
+
+import tfp_ood
+
+tfd = tfp.distributions
+
+
+def _model(optimizer):
+  """Fits the mean of two normals with unit variance, from zero."""
+  loc = tf.Variable([0.0, 0.0], name='loc')
+  normal = tfd.Independent(tfd.Normal(loc, 1.0), 1)
+  model = tfp_ood.training.DistributionModel(normal, seed=None)
+  model.compile(optimizer)
+  return model, loc
+
+
+def _dataset(num_batches, value=10.0):
+  batch = tf.fill([4, 2], value)
+  return tf.data.Dataset.from_tensors(batch).repeat(num_batches)
+
+
+class _Record(tf_keras.callbacks.Callback):
+  def __init__(self, variable):
+    super().__init__()
+    self.values = []
+    self._variable = variable
+
+  def on_train_batch_end(self, batch, logs=None):
+    self.values.append(self._variable.numpy())
+
+
+def test_warm_up_rises_linearly_and_stays():
+  optimizer = tfp_ood.training.adam(1e-3, warmup_steps=100)
+  rates = {
+    step: float(optimizer._learning_rate(step))
+    for step in (0, 1, 50, 99, 100, 101, 10_000)
+  }
+  assert 0 < rates[0] <= 1.1e-5
+  np.testing.assert_allclose(rates[50], 0.5e-3, rtol=0.02)
+  np.testing.assert_allclose(rates[100], 1e-3, rtol=1e-6)
+  assert rates[101] == rates[10_000] == rates[100]
+  ordered = [rates[step] for step in sorted(rates)]
+  assert ordered == sorted(ordered)
+  np.testing.assert_allclose(
+    rates[1] - rates[0], rates[100] - rates[99], rtol=1e-3
+  )
+
+
+def test_without_warm_up_the_rate_is_constant():
+  optimizer = tfp_ood.training.adam(3e-4)
+  for _ in range(2):
+    optimizer.iterations.assign_add(1000)
+    np.testing.assert_allclose(float(optimizer.learning_rate), 3e-4, rtol=1e-6)
+
+
+def test_warm_up_scales_the_steps():
+  paths = []
+  for warmup_steps in (0, 4):
+    optimizer = tfp_ood.training.adam(0.1, warmup_steps=warmup_steps)
+    model, loc = _model(optimizer)
+    record = _Record(loc)
+    model.fit(_dataset(3), verbose=0, callbacks=[record])
+    paths.append(np.diff(record.values, axis=0, prepend=0.0))
+  plain, warm = paths
+  # Adam's first steps are the rate long, whatever the gradient.
+  np.testing.assert_allclose(plain[0], 0.1, rtol=1e-3)
+  np.testing.assert_allclose(warm[0] / plain[0], 1 / 4, rtol=1e-3)
+  assert (np.diff(warm, axis=0) > 0).all()
+
+
+def test_clipping_bounds_the_norm_over_all_variables():
+  optimizer = tfp_ood.training.adam(0.1, global_clipnorm=0.5)
+  variables = [tf.Variable([0.0, 0.0]), tf.Variable(0.0)]
+  gradients = [tf.constant([30.0, 0.0]), tf.constant(40.0)]
+  optimizer.apply_gradients(zip(gradients, variables, strict=True))
+  # Adam's first moment is a tenth of the gradient after one step.
+  clipped = [10 * moment.numpy() for moment in optimizer._momentums]
+  of_scalar, of_vector = sorted(clipped, key=np.size)
+  np.testing.assert_allclose(of_vector, [0.3, 0.0], rtol=1e-5)
+  np.testing.assert_allclose(of_scalar, 0.4, rtol=1e-5)
+  assert tfp_ood.training.adam().global_clipnorm is None
+
+
+def test_after_fit_the_weights_are_the_moving_average():
+  momentum = 0.8
+  model, loc = _model(tfp_ood.training.adam(0.5, ema_momentum=momentum))
+  record = _Record(loc)
+  model.fit(_dataset(6), epochs=2, verbose=0, callbacks=[record])
+  assert len(record.values) == 12
+  average = np.zeros(2)
+  for value in record.values:
+    average = momentum * average + (1 - momentum) * value
+  np.testing.assert_allclose(loc, average, rtol=1e-5)
+  assert abs(average[0] - record.values[-1][0]) > 0.1
+
+
+def test_without_momentum_the_weights_are_the_last():
+  model, loc = _model(tfp_ood.training.adam(0.5))
+  record = _Record(loc)
+  model.fit(_dataset(6), verbose=0, callbacks=[record])
+  np.testing.assert_array_equal(loc, record.values[-1])
+
+
+@pytest.mark.parametrize('warmup_steps', [0, 10])
+def test_the_configuration_makes_the_same_optimizer(warmup_steps):
+  optimizer = tfp_ood.training.adam(
+    2e-3, warmup_steps=warmup_steps, global_clipnorm=1.0, ema_momentum=0.9
+  )
+  config = optimizer.get_config()
+  assert config['global_clipnorm'] == 1.0
+  assert config['ema_momentum'] == 0.9
+  schedule = config['learning_rate']
+  if warmup_steps:
+    assert schedule['config'] == {'learning_rate': 2e-3, 'num_steps': 10}
+  else:
+    np.testing.assert_allclose(schedule, 2e-3, rtol=1e-6)
