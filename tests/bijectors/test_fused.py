@@ -25,7 +25,9 @@ def _coupling():
 BIJECTORS = {
   'ours': _coupling,
   'elementwise': lambda: tfb.Scale(np.float64(-2.5)),
-  'tfp_vector': lambda: tfb.SoftmaxCentered(),
+  'tfp_vector': lambda: tfb.ScaleMatvecTriL(
+    np.tril(np.arange(1.0, 17.0).reshape(4, 4))
+  ),
   'batch_of_parameters': lambda: tfb.Scale(np.array([1.0, 2.0, 3.0, 4.0])),
   'chain': lambda: tfb.Chain(
     [tfb.Softplus(), bijectors.Squeeze(), _coupling(), tfb.Scale(np.float64(3))]

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract that every bijector of the library keeps."""
 
-import tensorflow as tf
 import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import cache_util
 
-from tfp_ood.bijectors.shapes import broadcast_to_batch
+from tfp_ood.bijectors import shapes
 
 __all__ = ['Bijector']
 
@@ -102,11 +101,15 @@ class Bijector(tfp.bijectors.Bijector):
 
   def _forward_and_batch_log_det(self, x):
     y, log_det = self._forward_and_log_det(x)
-    return y, broadcast_to_batch(log_det, x, self.forward_min_event_ndims)
+    return y, shapes.broadcast_to_batch(
+      log_det, x, self.forward_min_event_ndims
+    )
 
   def _inverse_and_batch_log_det(self, y):
     x, log_det = self._inverse_and_log_det(y)
-    return x, broadcast_to_batch(log_det, y, self.inverse_min_event_ndims)
+    return x, shapes.broadcast_to_batch(
+      log_det, y, self.inverse_min_event_ndims
+    )
 
   def _augmented_forward(self, x):
     y, log_det = self._forward_and_batch_log_det(x)
@@ -123,6 +126,4 @@ class Bijector(tfp.bijectors.Bijector):
     return self._inverse_and_batch_log_det(y)[1]
 
   def _as_tensor(self, value, name):
-    return tf.convert_to_tensor(
-      value, dtype=self.dtype, dtype_hint=tf.float32, name=name
-    )
+    return shapes.as_tensor(value, self.dtype, name)

@@ -54,7 +54,7 @@ class ConstantVolumeGlow(Glow):
       num_levels: Python `int`, the number of scales.
       num_steps: Python `int`, the number of steps of each level.
       hidden_channels: Python `int`, the width of the coupling networks.
-      seed: PRNG seed of the weights; see `tfp.random.sanitize_seed`.
+      seed: Python `int` or stateless PRNG seed of the weights.
       recompute: Python `bool`, whether the gradient recovers activations
         instead of storing them; see `Scan`.
       compute_dtype: the dtype of the coupling networks' convolutions.

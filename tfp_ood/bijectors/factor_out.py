@@ -54,9 +54,16 @@ class FactorOut(VectorToImage):
       name: Python `str` given to the operations.
 
     Raises:
-      ValueError: if `bijector` does not end in images of that shape.
+      ValueError: if `image_shape` is not that of an image of at least 2
+        channels, or `bijector` has no latent vector for its half.
     """
     parameters = dict(locals())
+    shape = tf.TensorShape(image_shape)
+    if shape.rank != 3 or not shape.is_fully_defined() or shape[-1] < 2:
+      raise ValueError(
+        'FactorOut: `image_shape` must be [height, width, channels] with at '
+        f'least 2 channels, got {image_shape}.'
+      )
     with tf.name_scope(name) as name:
       self._bijector = bijector
       self._prior = prior

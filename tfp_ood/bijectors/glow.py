@@ -5,6 +5,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
@@ -79,7 +80,7 @@ class Glow(VectorToImage):
       hidden_channels: Python `int`, the width of the coupling networks.
       coupling: `'affine'` or `'additive'`. With `'additive'`, the prior of what
         leaves a level is additive too, and the volume is constant.
-      seed: PRNG seed of the weights; see `tfp.random.sanitize_seed`.
+      seed: Python `int` or stateless PRNG seed of the weights.
       recompute: Python `bool`, whether the gradient recovers activations
         instead of storing them; see `Scan`.
       compute_dtype: the dtype of the coupling networks' convolutions, such as
@@ -93,7 +94,9 @@ class Glow(VectorToImage):
         argument is not one of those named above.
     """
     parameters = dict(locals())
-    image_shape = _check_arguments(image_shape, num_levels, num_steps, coupling)
+    image_shape = _check_arguments(
+      image_shape, num_levels, num_steps, hidden_channels, coupling
+    )
     with tf.name_scope(name) as name:
       self._make_coupling = _COUPLINGS[coupling]
       self._hidden_channels = hidden_channels
@@ -102,9 +105,7 @@ class Glow(VectorToImage):
       self._compute_dtype = compute_dtype
       self._weights_dtype = tf.as_dtype(dtype)
       self._level_shapes = []
-      self._flow = self._level(
-        image_shape, num_levels, tfp.random.sanitize_seed(seed)
-      )
+      self._flow = self._level(image_shape, num_levels, stateless_seed(seed))
       self._initialized = tf.Variable(
         False, trainable=False, name='initialized'
       )
@@ -255,7 +256,9 @@ class Glow(VectorToImage):
       )
 
 
-def _check_arguments(image_shape, num_levels, num_steps, coupling):
+def _check_arguments(
+  image_shape, num_levels, num_steps, hidden_channels, coupling
+):
   """Returns `image_shape` as a `tf.TensorShape` if all arguments are valid."""
   image_shape = tf.TensorShape(image_shape)
   if image_shape.rank != 3 or not image_shape.is_fully_defined():
@@ -263,7 +266,11 @@ def _check_arguments(image_shape, num_levels, num_steps, coupling):
       'Glow: `image_shape` must be [height, width, channels], got '
       f'{image_shape}.'
     )
-  for argument, value in (('num_levels', num_levels), ('num_steps', num_steps)):
+  for argument, value in (
+    ('num_levels', num_levels),
+    ('num_steps', num_steps),
+    ('hidden_channels', hidden_channels),
+  ):
     if int(value) != value or value < 1:
       raise ValueError(
         f'Glow: `{argument}` must be a positive whole number, got {value}.'

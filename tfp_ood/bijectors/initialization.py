@@ -4,6 +4,7 @@
 
 import tensorflow as tf
 
+from tfp_ood.bijectors import shapes
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.factor_out import FactorOut
 from tfp_ood.bijectors.fused import is_chain
@@ -47,9 +48,7 @@ def initialize(bijector, images):
   >>> round(float(np.std(latents)), 4)
   1.0
   """
-  images = tf.convert_to_tensor(
-    images, dtype=bijector.dtype, dtype_hint=tf.float32
-  )
+  images = shapes.as_tensor(images, _dtype(bijector))
   if not tf.executing_eagerly():
     raise ValueError(
       'initialize: must run eagerly, once, before training; it was called '
@@ -79,6 +78,12 @@ def is_initialized(bijector):
     for module in (bijector, *bijector.submodules)
   )
   return all(bool(flag) for flag in flags if flag is not None)
+
+
+def _dtype(bijector):
+  """Returns the dtype of a flow, or `None` if it takes any."""
+  weights = {v.dtype for v in bijector.variables if v.dtype.is_floating}
+  return bijector.dtype or (weights.pop() if len(weights) == 1 else None)
 
 
 def _initialize(bijector, images):

@@ -5,8 +5,8 @@
 import numpy as np
 import scipy.linalg
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors import shapes
 from tfp_ood.bijectors.bijector import Bijector
 
@@ -63,7 +63,7 @@ class InvertibleConv1x1(Bijector):
 
     Args:
       num_channels: Python `int`, the number of channels of the images.
-      seed: PRNG seed of the initial rotation; see `tfp.random.sanitize_seed`.
+      seed: Python `int` or stateless PRNG seed of the initial rotation.
       parameterization: `'lu'` or `'dense'`.
       weights: `dict` as `initial_weights` returns it, of tensors or variables,
         to be used as they are (for `Scan`). Default: new variables.
@@ -106,7 +106,7 @@ class InvertibleConv1x1(Bijector):
 
     Args:
       num_channels: Python `int`.
-      seed: PRNG seed; see `tfp.random.sanitize_seed`.
+      seed: Python `int` or stateless PRNG seed.
       parameterization: `'lu'` or `'dense'`.
       num_steps: Python `int`; if given, the weights of that many bijectors are
         stacked along a new first axis, as `Scan` takes them.
@@ -121,7 +121,7 @@ class InvertibleConv1x1(Bijector):
     count = 1 if num_steps is None else num_steps
     normal = tf.random.stateless_normal(
       [count, num_channels, num_channels],
-      tfp.random.sanitize_seed(seed),
+      stateless_seed(seed),
       dtype=tf.float64,
       alg='philox',
     )

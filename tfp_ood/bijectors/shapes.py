@@ -5,12 +5,19 @@
 import tensorflow as tf
 
 __all__ = [
+  'as_tensor',
   'broadcast_to_batch',
   'check_image',
   'flatten_batch',
   'num_pixels',
   'unflatten_batch',
 ]
+
+
+def as_tensor(value, dtype=None, name=None):
+  """Converts to `dtype`; without one, arrays keep theirs, as in TFP."""
+  hint = None if hasattr(value, 'dtype') else tf.float32
+  return tf.convert_to_tensor(value, dtype=dtype, dtype_hint=hint, name=name)
 
 
 def check_image(value, bijector, num_channels=None, argument='images'):

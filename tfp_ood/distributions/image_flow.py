@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
 from tfp_ood.bijectors.initialization import initialize, is_initialized
 
@@ -131,7 +132,7 @@ class ImageFlow(tfp.distributions.Distribution):
       # Philox gives the same noise on every kind of device.
       self._dequantization_noise = tf.random.stateless_uniform(
         self._image_shape,
-        tfp.random.sanitize_seed(dequantization_seed),
+        stateless_seed(dequantization_seed),
         dtype=self._compute_dtype,
         alg='philox',
       ).numpy()
@@ -221,7 +222,7 @@ class ImageFlow(tfp.distributions.Distribution):
     return density + volume
 
   def _sample_n(self, n, seed=None):
-    latents = self.base.sample(n, seed=seed)
+    latents = self.base.sample(n, seed=stateless_seed(seed))
     images, _ = forward_and_log_det(
       self.bijector, latents, self.base.event_shape.rank
     )
@@ -246,7 +247,7 @@ class ImageFlow(tfp.distributions.Distribution):
     else:
       noise = tf.random.stateless_uniform(
         tf.shape(pixels),
-        tfp.random.sanitize_seed(seed),
+        stateless_seed(seed),
         dtype=self._compute_dtype,
       )
     pixels = tf.cast(pixels, self._compute_dtype)

@@ -7,6 +7,8 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._seeds import stateless_seed
+
 __all__ = ['CouplingNetwork']
 
 
@@ -55,7 +57,7 @@ class CouplingNetwork(tf.Module):
       input_channels: Python `int`.
       output_channels: Python `int`.
       hidden_channels: Python `int`, the width of both hidden layers.
-      seed: PRNG seed of the weights; see `tfp.random.sanitize_seed`.
+      seed: Python `int` or stateless PRNG seed of the weights.
       weights: `dict` as `initial_weights` returns it, of tensors or variables,
         to be used as they are. Default: new variables.
       dtype: the dtype of the weights made here.
@@ -90,7 +92,7 @@ class CouplingNetwork(tf.Module):
       input_channels: Python `int`.
       output_channels: Python `int`.
       hidden_channels: Python `int`.
-      seed: PRNG seed; see `tfp.random.sanitize_seed`.
+      seed: Python `int` or stateless PRNG seed.
       num_steps: Python `int`; if given, the weights of that many networks are
         stacked along a new first axis, as `Scan` takes them.
       dtype: floating dtype.
@@ -100,7 +102,7 @@ class CouplingNetwork(tf.Module):
       `bias_3`; kernels have shape `[size, size, input, output]`.
     """
     stack = [] if num_steps is None else [num_steps]
-    seeds = tfp.random.split_seed(seed, n=2)
+    seeds = tfp.random.split_seed(stateless_seed(seed), n=2)
 
     def he_normal(shape, seed):
       deviation = math.sqrt(2.0 / math.prod(shape[:-1]))

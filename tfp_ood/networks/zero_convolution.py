@@ -52,6 +52,11 @@ class ZeroConvolution(tf.Module):
     Returns:
       `Tensor` of shape `[batch, height, width, output_channels]`.
     """
+    if images.shape[-1] != self._kernel.shape[2]:
+      raise ValueError(
+        f'ZeroConvolution: `images` must have {self._kernel.shape[2]} channels, '
+        f'got {images.shape[-1]} (shape {images.shape}).'
+      )
     return tf.nn.bias_add(
       tf.nn.conv2d(images, self._kernel, strides=1, padding='SAME'), self._bias
     )
