@@ -54,9 +54,9 @@ def read_epochs(path):
 
 def print_summary(results):
   """Prints the table of bits per dimension and AUROC."""
-  print(f'{"data set":26}{"bits/dim":>10}{"+-":>7}{"AUROC":>8}  95 % interval')
+  print(f'{"data set":26}{"bits/dim":>12}{"+-":>11}{"AUROC":>8}  95 % interval')
   for row in _table(results):
-    print(f'{row[0]:26}{row[1]:>10}{row[2]:>7}{row[3]:>8}  {row[4]}')
+    print(f'{row[0]:26}{row[1]:>12}{row[2]:>11}{row[3]:>8}  {row[4]}')
 
 
 def write_report(output_dir, results, arrays):

@@ -38,7 +38,9 @@ BIJECTORS = {
   'invert': lambda: tfb.Invert(bijectors.Squeeze()),
   'invert_twice': lambda: tfb.Invert(tfb.Invert(_coupling())),
   'invert_chain': lambda: tfb.Invert(
-    tfb.Chain([_coupling(), tfb.Invert(bijectors.Squeeze()), tfb.Scale(2.0)])
+    tfb.Chain(
+      [_coupling(), tfb.Invert(bijectors.Squeeze()), tfb.Scale(np.float64(2))]
+    )
   ),
   'changes_rank': lambda: tfb.Chain(
     [
@@ -144,3 +146,15 @@ def test_python_numbers_are_accepted():
   assert float(log_det) == pytest.approx(np.log(2.0))
   y, log_det = bijectors.forward_and_log_det(bijectors.Squeeze(), [[[1.0] * 4]])
   assert y.shape == [2, 2, 1] and log_det.shape == []
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_arrays_keep_their_dtype(dtype):
+  x = np.random.default_rng(0).normal(size=[3, 2, 2, 4]).astype(dtype)
+  for bijector in (bijectors.Squeeze(), tfb.Tanh(), tfb.Chain([])):
+    for function in (
+      bijectors.forward_and_log_det,
+      bijectors.inverse_and_log_det,
+    ):
+      value, log_det = function(bijector, 0.1 * x, 3)
+      assert value.dtype == log_det.dtype == dtype

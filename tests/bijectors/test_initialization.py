@@ -175,3 +175,10 @@ def test_one_part_that_has_not_seen_data_is_enough():
   assert not bijectors.is_initialized(flow)
   second.initialize(_images())
   assert bijectors.is_initialized(flow)
+
+
+def test_numpy_images_take_the_dtype_of_the_flow():
+  normalization = bijectors.ActivationNormalization(4)
+  flow = tfb.Chain([bijectors.Squeeze(), normalization])
+  latents = bijectors.initialize(flow, _images().astype(np.float64))
+  assert latents.dtype == tf.float32

@@ -256,12 +256,26 @@ def test_the_fixed_noise_is_that_of_its_seed():
   assert (first.numpy() != other.numpy()).all()
 
 
+def test_the_same_seed_builds_the_same_flow():
+  images = _images(8)
+  scores = []
+  for global_seed in (1, 2):
+    tf.random.set_seed(global_seed)
+    flow = tfp_ood.distributions.glow(_SHAPE, **_TINY)
+    flow.initialize(images)
+    scores.append(flow.log_prob(images))
+  np.testing.assert_array_equal(*scores)
+
+
 def test_a_seed_draws_noise_for_every_image():
   flow = _distribution('glow')
   same = np.repeat(_images(1), 16, axis=0)
   log_prob = flow.log_prob(same, seed=[1, 2]).numpy()
   assert len(set(log_prob)) == 16
   np.testing.assert_array_equal(flow.log_prob(same, seed=[1, 2]), log_prob)
+  of_int = flow.log_prob(same, seed=3).numpy()
+  np.testing.assert_array_equal(flow.log_prob(same, seed=3), of_int)
+  assert (flow.log_prob(same, seed=4).numpy() != of_int).all()
   assert (flow.log_prob(same, seed=[1, 3]).numpy() != log_prob).all()
   assert len(set(flow.log_prob(same).numpy())) <= 2
 
@@ -427,6 +441,7 @@ def test_samples_are_images(key):
   assert samples.shape == [5, *_SHAPE]
   assert int(tf.reduce_max(samples)) <= flow.num_values - 1
   np.testing.assert_array_equal(flow.sample(5, seed=[1, 2]), samples)
+  np.testing.assert_array_equal(flow.sample(5, seed=4), flow.sample(5, seed=4))
   other = flow.sample(5, seed=[1, 3])
   assert (other.numpy() != samples.numpy()).any()
   assert np.isfinite(flow.log_prob(samples)).all()

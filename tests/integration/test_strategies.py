@@ -73,6 +73,11 @@ def adam():
 
 def weights(model):
   return [v.numpy().tolist() for v in model.distribution.variables]
+
+
+class BeforeTraining(tf_keras.callbacks.Callback):
+  def on_train_begin(self, logs=None):
+    self.weights = weights(self.model)
 """
 
 _MIRRORED = """
@@ -102,6 +107,15 @@ def pair(optimizer, seed=None):
 
 data = images(32, 0)
 mirrored, single = pair(sgd)
+report['initialized_before'] = [
+  model.distribution.is_initialized for model in (mirrored, single)
+]
+report['errors_before'] = []
+for model in (mirrored, single):
+  try:
+    model.distribution.log_prob(data)
+  except ValueError as error:
+    report['errors_before'].append(str(error))
 for model in (mirrored, single):
   model.initialize(batches(data))
 report['differences_after_initialization'] = differences(mirrored)
@@ -164,11 +178,15 @@ for name, dataset in (
   }
 
 mirrored, single = pair(adam, seed=3)
+before_training = BeforeTraining(), BeforeTraining()
 report['adam'] = {
   'losses': [
-    model.fit(batches(data), epochs=4, verbose=0).history['bits_per_dim']
-    for model in (mirrored, single)
+    model.fit(
+      batches(data), epochs=4, verbose=0, callbacks=[callback]
+    ).history['bits_per_dim']
+    for model, callback in zip((mirrored, single), before_training)
   ],
+  'initialized': [callback.weights for callback in before_training],
   'differences': differences(mirrored),
 }
 with open(sys.argv[1], 'w') as file:
@@ -187,13 +205,13 @@ options.experimental_distribute.auto_shard_policy = (
   tf.data.experimental.AutoShardPolicy.OFF
 )
 dataset = batches(own).with_options(options)
-model.initialize(dataset)
+before_training = BeforeTraining()
+history = model.fit(dataset, epochs=3, verbose=0, callbacks=[before_training])
 report = {
   'num_replicas': strategy.num_replicas_in_sync,
-  'initialized': weights(model),
+  'initialized': before_training.weights,
+  'losses': history.history['bits_per_dim'],
 }
-history = model.fit(dataset, epochs=3, verbose=0)
-report['losses'] = history.history['bits_per_dim']
 report['weights'] = weights(model)
 report['evaluate'] = model.evaluate(
   batches(images(16, 5)), verbose=0, return_dict=True
@@ -266,6 +284,13 @@ def test_mirrored_initialization_is_that_of_one_device(mirrored):
   _assert_close(*mirrored['initialized'], rtol=1e-6)
 
 
+def test_mirrored_flows_know_whether_they_are_initialized(mirrored):
+  assert mirrored['initialized_before'] == [False, False]
+  of_two, of_one = mirrored['errors_before']
+  assert of_two == of_one
+  assert 'not initialized' in of_two
+
+
 def test_mirrored_gradients_are_those_of_one_device(mirrored):
   of_two, of_one = mirrored['gradients']
   assert all(np.abs(gradient).max() > 0 for gradient in of_one)
@@ -282,9 +307,10 @@ def test_mirrored_training_is_that_of_one_device(mirrored, batches):
   np.testing.assert_allclose(*report['evaluate'], rtol=1e-5)
 
 
-def test_mirrored_replicas_stay_equal_under_adam(mirrored):
+def test_fit_initializes_replicas_and_keeps_them_equal(mirrored):
   report = mirrored['adam']
   assert max(report['differences']) == 0
+  _assert_close(*report['initialized'], rtol=1e-6)
   of_two, of_one = report['losses']
   assert of_two[-1] < of_two[0]
   # Each replica draws its own noise: near, and not the same.
@@ -316,7 +342,7 @@ def _workers(tmp_path_factory):
   return _reports(folder, processes)
 
 
-def test_workers_initialize_alike_from_all_data(workers):
+def test_fit_initializes_workers_alike_from_all_data(workers):
   for report in workers:
     assert report['num_replicas'] == 2
     _assert_close(report['initialized'], report['expected'], 1e-5, 1e-6)

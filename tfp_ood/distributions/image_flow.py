@@ -126,9 +126,6 @@ class ImageFlow(tfp.distributions.Distribution):
           '`tfp.distributions.Independent`.'
         )
       self._num_values = num_values
-      if isinstance(dequantization_seed, int):
-        # TFP would draw from the global generator, other noise for each flow.
-        dequantization_seed = [0, dequantization_seed]
       # Philox gives the same noise on every kind of device.
       self._dequantization_noise = tf.random.stateless_uniform(
         self._image_shape,
@@ -235,10 +232,7 @@ class ImageFlow(tfp.distributions.Distribution):
     scaling = tf.constant(
       num_dimensions * math.log(self.num_values), log_det.dtype
     )
-    density = self.base.log_prob(latent)
-    # TFP's bijectors of constant volume return one number for all images.
-    volume = tf.broadcast_to(log_det - scaling, tf.shape(density))
-    return LogProbTerms(density, volume), latent
+    return LogProbTerms(self.base.log_prob(latent), log_det - scaling), latent
 
   def _dequantize(self, pixels, seed=None):
     """Adds noise to pixels and scales them to `[-.5, .5]`."""

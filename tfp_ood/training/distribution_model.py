@@ -5,6 +5,7 @@
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood._seeds import stateless_seed
 from tfp_ood.stats.bits_per_dim import bits_per_dim
 from tfp_ood.training.checkpoints import check_backup
 from tfp_ood.training.gathering import gather_across_workers
@@ -62,8 +63,7 @@ class DistributionModel(tf_keras.Model):
     # Keras finds layers and variables in attributes, but not all modules.
     self._distribution_variables = list(distribution.variables)
     self._event_size = distribution.event_shape.num_elements()
-    # TFP would turn an int into another pair at each call and on each worker.
-    self._seed = [0, seed] if isinstance(seed, int) else seed
+    self._seed = None if seed is None else stateless_seed(seed)
     self._bits_per_dim = tf_keras.metrics.Mean(name='bits_per_dim')
     # Survives an interruption with the checkpoint; see `TimeLimit`.
     self.training_seconds = tf.Variable(
