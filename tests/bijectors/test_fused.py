@@ -158,3 +158,27 @@ def test_arrays_keep_their_dtype(dtype):
     ):
       value, log_det = function(bijector, 0.1 * x, 3)
       assert value.dtype == log_det.dtype == dtype
+
+
+def test_rank_of_the_event_follows_a_chain():
+  def make():
+    return tfb.Chain(
+      [
+        tfb.Sinh(),
+        tfb.Reshape(event_shape_in=[32], event_shape_out=[2, 4, 4]),
+        tfb.Scale(np.linspace(1.0, 2.0, 32)),
+      ]
+    )
+
+  x = _normal([3, 32])
+  oracle = make()
+  y, log_det = bijectors.forward_and_log_det(make(), x)
+  np.testing.assert_allclose(y, oracle.forward(x))
+  np.testing.assert_allclose(
+    log_det, oracle.forward_log_det_jacobian(x, event_ndims=1)
+  )
+  back, log_det = bijectors.inverse_and_log_det(make(), y.numpy())
+  np.testing.assert_allclose(back, x)
+  np.testing.assert_allclose(
+    log_det, oracle.inverse_log_det_jacobian(y.numpy(), event_ndims=3)
+  )
