@@ -156,10 +156,7 @@ def test_results_compare_with_the_test_data(results):
   assert list(results['auroc']) == _NAMES[1:]
   for auroc in results['auroc'].values():
     assert 0 <= auroc['lower'] <= auroc['auroc'] <= auroc['upper'] <= 1
-  # Larger scores are less likely: nothing is as unlikely as noise.
-  assert results['auroc']['uniform_noise']['auroc'] > 0.99
-  # Trained on digits, the model finds them likelier than constants or not; but
-  # its own training data look like the test data.
+  # Its own training data look like the test data.
   assert 0.2 < results['auroc']['sample_digits train']['auroc'] < 0.8
 
 
@@ -186,17 +183,22 @@ def test_scores_are_those_of_the_results(results, sample_run):
     for name in _NAMES
   }
   for name, values in log_prob.items():
-    order = np.argsort(values)
-    assert arrays[f'{name}/least_likely_indices'][0] == order[0]
-    most_likely = arrays[f'{name}/most_likely_indices'][0]
-    assert values[most_likely] == values.max()
+    for extreme, ordered in (
+      ('most_likely', np.sort(values)[::-1]),
+      ('least_likely', np.sort(values)),
+    ):
+      indices = arrays[f'{name}/{extreme}_indices']
+      assert len(set(indices)) == 16
+      np.testing.assert_array_equal(values[indices], ordered[:16])
     assert arrays[f'{name}/most_likely'].shape == (16, 32, 32, 3)
-  inside, outside = (-log_prob[_NAMES[0]], -log_prob['uniform_noise'])
   # By its definition: the share of pairs in the right order.
-  pairs = (outside[:, np.newaxis] > inside).mean()
-  np.testing.assert_allclose(
-    results['auroc']['uniform_noise']['auroc'], pairs, rtol=1e-9
-  )
+  inside = -log_prob[_NAMES[0]]
+  for name in _NAMES[1:]:
+    outside = -log_prob[name][:, np.newaxis]
+    pairs = (outside > inside).mean() + 0.5 * (outside == inside).mean()
+    np.testing.assert_allclose(
+      results['auroc'][name]['auroc'], pairs, rtol=1e-9
+    )
   assert arrays['samples'].shape == (64, 32, 32, 3)
   assert arrays['samples'].dtype == np.uint8
 
