@@ -101,9 +101,13 @@ _TRAIN_MINUTES = flags.DEFINE_float(
   None,
   'Minutes of training, interruptions not counted. Default: 1 for tiny, 30 for '
   f'small; paper trains for {_PAPER_EPOCHS} epochs.',
+  lower_bound=1e-3,
 )
 _EPOCHS = flags.DEFINE_integer(
-  'epochs', None, 'Epochs of training, instead of --train_minutes.'
+  'epochs',
+  None,
+  'Epochs of training, instead of --train_minutes.',
+  lower_bound=1,
 )
 _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, "Adam's rate.")
 _PRECISION = flags.DEFINE_enum(
@@ -114,7 +118,10 @@ _PRECISION = flags.DEFINE_enum(
   'faster where the processor has it.',
 )
 _NUM_EVALUATED = flags.DEFINE_integer(
-  'num_evaluated', 10_000, 'At most so many images of each data set are scored.'
+  'num_evaluated',
+  10_000,
+  'At most so many images of each data set are scored.',
+  lower_bound=2,
 )
 _STRATEGY = flags.DEFINE_enum(
   'strategy',
@@ -167,12 +174,9 @@ def configuration():
   }
 
 
-def prepare_output_dir(output_dir, config):
-  """Creates the folder, or checks that it holds a run of the same flags."""
-  os.makedirs(output_dir, exist_ok=True)
-  path = os.path.join(output_dir, 'configuration.json')
+def check_configuration(path, config):
+  """Refuses a folder that holds a run of other flags."""
   if not os.path.exists(path):
-    tfp_ood.reporting.write_results(path, config)
     return
   earlier = tfp_ood.reporting.read_results(path)
   changed = sorted(
@@ -182,7 +186,7 @@ def prepare_output_dir(output_dir, config):
   )
   if changed:
     raise app.UsageError(
-      f'{output_dir} holds a run with other settings ('
+      f'{os.path.dirname(path)} holds a run with other settings ('
       + ', '.join(
         f'{key}: {earlier.get(key)} there, {config.get(key)} now'
         for key in changed
@@ -237,6 +241,8 @@ def train(model, config, output_dir):
   validation = load(f'{config["in_distribution"]}/test', config, limit=1_000)
   log = os.path.join(output_dir, 'epochs.csv')
   callbacks = [
+    # First, or the backup would keep what it stops at.
+    tfp_ood.training.StopOnNaN(),
     tf_keras.callbacks.BackupAndRestore(
       os.path.join(output_dir, 'backup'),
       save_freq=_BACKUP_STEPS,
@@ -244,7 +250,6 @@ def train(model, config, output_dir):
       delete_checkpoint=False,
     ),
     tf_keras.callbacks.CSVLogger(log, append=True),
-    tfp_ood.training.StopOnNaN(),
     tfp_ood.training.Progress(minutes=config['train_minutes']),
   ]
   if _TENSORBOARD.value:
@@ -424,7 +429,8 @@ def main(argv):
   output_dir = _OUTPUT_DIR.value or os.path.join(
     'outputs', f'{config["model"]}_{config["preset"]}_{_DATA_FLAG.value}'
   )
-  prepare_output_dir(output_dir, config)
+  configuration_path = os.path.join(output_dir, 'configuration.json')
+  check_configuration(configuration_path, config)
   results_path = os.path.join(output_dir, 'results.json')
   report_path = os.path.join(output_dir, 'report.html')
   if os.path.exists(results_path):
@@ -432,14 +438,14 @@ def main(argv):
     print(f'The run is complete: {report_path}')
     return
 
-  tf_keras.utils.set_random_seed(config['seed'])
+  # Before anything else runs: several workers must find one another first.
   strategy = tfp_ood.training.make_strategy(config['strategy'])
-  image_shape = (
-    load(f'{config["in_distribution"]}/train[:1]', config)
-    .element_spec[0]
-    .shape[1:]
-  )
+  tf_keras.utils.set_random_seed(config['seed'])
+  first, _ = load(f'{config["in_distribution"]}/train', config).element_spec
+  image_shape = first.shape[1:]
   datasets = evaluated_datasets(config, image_shape)
+  # The data sets are there and fit: this folder is for these flags from now on.
+  tfp_ood.reporting.write_results(configuration_path, config)
   with strategy.scope():
     model = build_model(config, image_shape)
   training = train(model, config, output_dir)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfp_ood.bijectors import shapes
 from tfp_ood.bijectors.bijector import Bijector
+from tfp_ood.bijectors.flags import is_set
 
 __all__ = ['ActivationNormalization']
 
@@ -182,13 +183,7 @@ class ActivationNormalization(Bijector):
 
   def _check(self, images):
     shapes.check_image(images, self, self.num_channels)
-    if self._initialized is None:
-      return
-    # Read outside of the graph under construction: the check costs a traced
-    # function nothing.
-    with tf.init_scope():
-      initialized = bool(self._initialized)
-    if not initialized:
+    if self._initialized is not None and not is_set(self._initialized):
       raise ValueError(
         'ActivationNormalization is not initialized: call '
         '`initialize(images)` with a batch of training images, or '

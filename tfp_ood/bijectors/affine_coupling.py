@@ -27,8 +27,8 @@ class AffineCoupling(Coupling):
   >>> network = tfp_ood.networks.CouplingNetwork(6, 12, hidden_channels=8)
   >>> bijector = tfp_ood.bijectors.AffineCoupling(network)
   >>> x, log_det = bijector.inverse_and_log_det(tf.ones([5, 16, 16, 12]))
-  >>> x.shape, log_det.numpy().tolist()
-  (TensorShape([5, 16, 16, 12]), [0.0, 0.0, 0.0, 0.0, 0.0])
+  >>> x.shape, log_det.shape
+  (TensorShape([5, 16, 16, 12]), TensorShape([5]))
 
   #### References
 

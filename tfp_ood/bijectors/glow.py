@@ -10,6 +10,7 @@ from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
 from tfp_ood.bijectors.factor_out import FactorOut
+from tfp_ood.bijectors.flags import is_set
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
 from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
 from tfp_ood.bijectors.scan import Scan
@@ -243,11 +244,7 @@ class Glow(VectorToImage):
     return inverse_and_log_det(self.flow, y, 3)
 
   def _check_initialized(self):
-    # Read outside of the graph under construction: the check costs a traced
-    # function nothing.
-    with tf.init_scope():
-      initialized = bool(self.initialized)
-    if not initialized:
+    if not is_set(self.initialized):
       raise ValueError(
         f'{type(self).__name__}: the activation normalization is not '
         'initialized: call `tfp_ood.bijectors.initialize(flow, images)` with '

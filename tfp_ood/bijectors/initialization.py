@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfp_ood.bijectors import shapes
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.factor_out import FactorOut
+from tfp_ood.bijectors.flags import is_set
 from tfp_ood.bijectors.fused import is_chain
 from tfp_ood.bijectors.glow import Glow
 from tfp_ood.bijectors.scan import Scan
@@ -77,7 +78,7 @@ def is_initialized(bijector):
     getattr(module, 'initialized', None)
     for module in (bijector, *bijector.submodules)
   )
-  return all(bool(flag) for flag in flags if flag is not None)
+  return all(is_set(flag) for flag in flags if flag is not None)
 
 
 def _dtype(bijector):

@@ -1,0 +1,24 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a flag variable, wherever its copies live."""
+
+import tensorflow as tf
+
+__all__ = ['is_set']
+
+
+def is_set(flag):
+  """Reads a boolean variable at once, also while a graph is being built.
+
+  The graph under construction gets no operation: a check costs a traced function
+  nothing. A variable with a copy on each replica has no truth value of its own
+  (`bool` of it is always true), so its value is read as a tensor.
+
+  Args:
+    flag: `tf.Variable` of dtype `bool`, perhaps distributed.
+
+  Returns:
+    Python `bool`.
+  """
+  with tf.init_scope():
+    return bool(tf.convert_to_tensor(flag))
