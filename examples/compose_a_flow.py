@@ -46,7 +46,7 @@ distribution = tfp_ood.distributions.ImageFlow(flow, [32, 32, 3])
 
 photographs = tfp_ood.datasets.load('sample_photographs/train', shuffle=True)
 model = tfp_ood.training.DistributionModel(distribution)
-model.compile(tfp_ood.training.adam(1e-3))
+model.compile(tfp_ood.training.adam(1e-3, warmup_steps=20))
 model.fit(photographs, epochs=2, verbose=2)
 
 # A distribution works inside a tf.data pipeline.
