@@ -22,7 +22,6 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 _BATCH_SIZE = 16
 _NUM_STEPS = 32
 _HIDDEN_CHANNELS = 128
-_XLA_TIMEOUT = 300
 
 
 def measure_speed(arguments):
@@ -114,7 +113,7 @@ def run(what, side, timeout=None, **settings):
   """Runs one measurement in a process of its own.
 
   Returns:
-    Its numbers, or `None` if it took longer than `timeout` seconds.
+    Its numbers, or `None` if it failed or took longer than `timeout` seconds.
   """
   command = [sys.executable, __file__, f'--measure={what}', f'--side={side}']
   command += [
@@ -130,24 +129,34 @@ def run(what, side, timeout=None, **settings):
   except subprocess.TimeoutExpired:
     print(f'   stopped after {timeout} s', flush=True)
     return None
+  except subprocess.CalledProcessError as error:
+    print(f'   failed: {error}', flush=True)
+    return None
   result = json.loads(output.splitlines()[-1])
   print('  ', result, flush=True)
   return result
 
 
-def compare_speed(repeats):
+def compare_speed(repeats, xla_timeout):
   """Prints the table of speed, each side at its best setting."""
   results = {
     'tfp': [
       run('speed', 'tfp', repeats=repeats),
       # To compile 96 networks takes XLA minutes before the first step.
-      run('speed', 'tfp', repeats=repeats, xla=True, timeout=_XLA_TIMEOUT),
+      run('speed', 'tfp', repeats=repeats, xla=True, timeout=xla_timeout),
     ],
     'ours': [
       run('speed', 'ours', repeats=repeats, recompute=True),
       run('speed', 'ours', repeats=repeats),
     ],
     'ours bfloat16': [
+      run(
+        'speed',
+        'ours',
+        repeats=repeats,
+        recompute=True,
+        precision='bfloat16',
+      ),
       run('speed', 'ours', repeats=repeats, precision='bfloat16'),
     ],
   }
@@ -198,6 +207,7 @@ def main():
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--num_steps', type=int, default=_NUM_STEPS)
   parser.add_argument('--repeats', type=int, default=10)
+  parser.add_argument('--xla_timeout', type=float, default=300.0)
   parser.add_argument('--only', choices=['speed', 'memory'])
   arguments = parser.parse_args()
   if arguments.measure:
@@ -205,7 +215,7 @@ def main():
     print(json.dumps(measure[arguments.measure](arguments)))
     return
   if arguments.only != 'memory':
-    compare_speed(arguments.repeats)
+    compare_speed(arguments.repeats, arguments.xla_timeout)
   if arguments.only != 'speed':
     compare_memory()
 

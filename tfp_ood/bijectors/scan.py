@@ -213,6 +213,9 @@ class Scan(Bijector):
       body,
       (tf.constant(0), output, output_gradient, *accumulators),
       maximum_iterations=self.num_steps,
+      # The gradients of the parameters are not on the way to the next step:
+      # with more, they would lag behind and hold on to the activations of many.
+      parallel_iterations=1,
     )
     leaf_gradients = [None] * len(leaves)
     for i, accumulator in zip(differentiable, accumulators, strict=True):
