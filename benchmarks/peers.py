@@ -6,45 +6,21 @@ import math
 
 import tensorflow as tf
 import tensorflow_probability as tfp
-import tf_keras
 
 import tfp_ood
 
-__all__ = ['IMAGE_SHAPE', 'OursModel', 'PeerModel', 'make_model']
+__all__ = ['PeerModel', 'make_model', 'make_training_step']
 
-IMAGE_SHAPE = [32, 32, 3]
-_NUM_DIMENSIONS = math.prod(IMAGE_SHAPE)
-
-
-class OursModel:
-  """`tfp_ood.distributions.glow`."""
-
-  def __init__(self, num_steps, hidden_channels, **kwargs):
-    self.distribution = tfp_ood.distributions.glow(
-      IMAGE_SHAPE,
-      num_steps=num_steps,
-      hidden_channels=hidden_channels,
-      seed=0,
-      **kwargs,
-    )
-
-  @property
-  def trainable_variables(self):
-    return self.distribution.trainable_variables
-
-  def initialize(self, images):
-    self.distribution.initialize(images)
-
-  def log_prob(self, images, seed=None):
-    return self.distribution.log_prob(images, seed=seed)
+_IMAGE_SHAPE = [32, 32, 3]
+_NUM_DIMENSIONS = math.prod(_IMAGE_SHAPE)
 
 
 class PeerModel:
-  """`tfp.bijectors.Glow` with the same levels, steps, networks and noise."""
+  """`tfp.bijectors.Glow` with our levels, steps, networks, noise and methods."""
 
   def __init__(self, num_steps, hidden_channels):
     self._glow = tfp.bijectors.Glow(
-      output_shape=IMAGE_SHAPE,
+      output_shape=_IMAGE_SHAPE,
       num_glow_blocks=3,
       num_steps_per_block=num_steps,
       coupling_bijector_fn=lambda shape: tfp.bijectors.GlowDefaultNetwork(
@@ -80,9 +56,11 @@ class PeerModel:
 def make_model(name, num_steps, hidden_channels, precision, recompute):
   """Returns the model of a side, `'ours'` or `'tfp'`."""
   if name == 'ours':
-    return OursModel(
-      num_steps,
-      hidden_channels,
+    return tfp_ood.distributions.glow(
+      _IMAGE_SHAPE,
+      num_steps=num_steps,
+      hidden_channels=hidden_channels,
+      seed=0,
       compute_dtype=tf.as_dtype(precision),
       recompute=recompute,
     )
@@ -99,7 +77,7 @@ def make_training_step(model, optimizer, jit_compile=False):
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(
         tfp_ood.stats.bits_per_dim(
-          model.log_prob(images, seed), _NUM_DIMENSIONS
+          model.log_prob(images, seed=seed), _NUM_DIMENSIONS
         )
       )
     return loss, tape.gradient(loss, variables)
@@ -111,8 +89,3 @@ def make_training_step(model, optimizer, jit_compile=False):
     return loss
 
   return step, gradients
-
-
-def adam(**kwargs):
-  """Returns Adam with the rate both sides train at."""
-  return tf_keras.optimizers.Adam(1e-3, **kwargs)

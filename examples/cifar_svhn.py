@@ -324,8 +324,9 @@ def score(flow, datasets):
   arrays = {}
   for name, dataset in datasets.items():
     start = time.monotonic()
-    images = np.concatenate([batch for batch, _ in dataset])
-    terms = [log_prob_terms(batch) for batch, _ in dataset]
+    batches = [batch for batch, _ in dataset]
+    images = np.concatenate(batches)
+    terms = [log_prob_terms(batch) for batch in batches]
     density, volume = (
       np.concatenate([getattr(term, part) for term in terms])
       for part in ('density', 'volume')

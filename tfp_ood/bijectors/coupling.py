@@ -85,7 +85,7 @@ class Coupling(Bijector):
         f'{type(self).__name__}: the images must have at least 2 channels, a '
         f'number known in advance, got shape {images.shape}.'
       )
-    return tf.split(images, [channels // 2, channels - channels // 2], axis=-1)
+    return shapes.split_channels(images)
 
   def _network_outputs(self, passed, num_transformed):
     """Runs the network and checks the shape of what it returns."""

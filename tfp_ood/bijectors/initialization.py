@@ -111,10 +111,7 @@ def _initialize_glow(bijector, images):
 
 def _initialize_factor_out(bijector, images):
   images = _initialize(bijector.prior, images)
-  channels = images.shape[-1]
-  leaving, rest = tf.split(
-    images, [channels // 2, channels - channels // 2], -1
-  )
+  leaving, rest = shapes.split_channels(images)
   rest = _initialize(bijector.bijector, rest)
   leaving = tf.reshape(leaving, [-1, bijector.latent_sizes[1]])
   return tf.concat([rest, leaving], axis=-1)

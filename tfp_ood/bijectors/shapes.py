@@ -10,6 +10,7 @@ __all__ = [
   'check_image',
   'flatten_batch',
   'num_pixels',
+  'split_channels',
   'unflatten_batch',
 ]
 
@@ -69,3 +70,9 @@ def broadcast_to_batch(log_det, value, event_ndims):
   if log_det.shape.rank == batch_ndims:
     return log_det
   return tf.broadcast_to(log_det, tf.shape(value)[:batch_ndims])
+
+
+def split_channels(images):
+  """Splits `[..., c]` into its first `c // 2` channels and the rest."""
+  channels = images.shape[-1]
+  return tf.split(images, [channels // 2, channels - channels // 2], axis=-1)
