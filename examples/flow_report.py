@@ -20,6 +20,9 @@ __all__ = ['mean_and_error', 'print_summary', 'read_epochs', 'write_report']
 
 reporting = tfp_ood.reporting
 
+_WATCHED = 'val_bits_per_dim_'
+_LIKELIHOOD = 'negative_log_likelihood'
+
 
 def mean_and_error(values):
   """Returns mean, standard error and number of some values, for results.json."""
@@ -46,6 +49,11 @@ def read_epochs(path):
       'epoch': int(row['epoch']) + 1,
       'bits_per_dim': float(row['bits_per_dim']),
       'validation_bits_per_dim': float(row['val_bits_per_dim']),
+      'watched_bits_per_dim': {
+        key.removeprefix(_WATCHED): float(value)
+        for key, value in row.items()
+        if key.startswith(_WATCHED)
+      },
     }
     for row in rows.values()
     if row['val_bits_per_dim']
@@ -53,10 +61,14 @@ def read_epochs(path):
 
 
 def print_summary(results):
-  """Prints the table of bits per dimension and AUROC."""
-  print(f'{"data set":26}{"bits/dim":>12}{"+-":>11}{"AUROC":>8}  95 % interval')
-  for row in _table(results):
-    print(f'{row[0]:26}{row[1]:>12}{row[2]:>11}{row[3]:>8}  {row[4]}')
+  """Prints the tables of bits per dimension and of AUROCs by score."""
+  print(f'{"data set":28}{"bits/dim":>12}{"+-":>11}')
+  for name, bits in results['bits_per_dim'].items():
+    print(f'{name:28}{bits["mean"]:>12.3f}{bits["standard_error"]:>11.3f}')
+  for score, aurocs in results['auroc'].items():
+    print(f'\n{score:28}{"AUROC":>12}  95 % interval')
+    for name, auroc in aurocs.items():
+      print(f'{name:28}{auroc["auroc"]:>12.3f}  {_interval(auroc)}')
 
 
 def write_report(output_dir, results, arrays):
@@ -77,7 +89,11 @@ def write_report(output_dir, results, arrays):
     output_dir, f'{title} trained on {config["in_distribution"]}'
   )
   _add_summary(report, results, names)
+  _add_scores(report, results, arrays, names)
+  _add_typicality(report, results)
+  _add_p_values(report, results)
   _add_likelihoods(report, results, arrays, names)
+  _add_second_order(report, results)
   _add_images(report, results, arrays, names)
   _add_graying(report, results)
   _add_training(report, results)
@@ -102,35 +118,247 @@ class _Report(reporting.Report):
     reporting.atomic_write(path, buffer.getvalue())
 
 
-def _table(results):
-  rows = []
-  for name, bits in results['bits_per_dim'].items():
-    auroc = results['auroc'].get(name)
-    rows.append(
-      [
-        name,
-        f'{bits["mean"]:.3f}',
-        f'{bits["standard_error"]:.3f}',
-        f'{auroc["auroc"]:.3f}' if auroc else '-',
-        f'[{auroc["lower"]:.3f}, {auroc["upper"]:.3f}]' if auroc else '-',
-      ]
-    )
-  return rows
+def _interval(auroc):
+  return f'[{auroc["lower"]:.3f}, {auroc["upper"]:.3f}]'
+
+
+def _title(score):
+  return score.replace('_', ' ')
 
 
 def _add_summary(report, results, names):
-  report.add_heading('Does the likelihood tell the data sets apart?')
+  report.add_heading('Which score tells the data sets apart?')
   report.add_text(
-    f'The model saw only {names[1]}. A lower number of bits per dimension is a '
-    'higher likelihood. The AUROC is that of the negative log-likelihood as a '
-    f'score, {names[0]} against each other data set: above .5 the model finds '
-    'the other data set less likely, as one would hope; below .5 it prefers '
-    'what it has never seen.'
+    f'The model saw only {names[1]}. A score is larger for what is more out of '
+    f'distribution, and the AUROC is the probability that it ranks an image of '
+    f'the data set above one of {names[0]}: .5 is chance, and below .5 the score '
+    'prefers what the model has never seen. 95 % intervals are those of DeLong, '
+    'over the images; the model is taken as fixed.'
   )
   report.add_table(
-    ['data set', 'bits/dim', 'standard error', 'AUROC', '95 % interval'],
-    _table(results),
+    ['score', *names[1:]],
+    [
+      [
+        _title(score),
+        *(
+          f'{aurocs[name]["auroc"]:.3f} {_interval(aurocs[name])}'
+          for name in names[1:]
+        ),
+      ]
+      for score, aurocs in results['auroc'].items()
+    ],
+    caption='AUROC by score and data set.',
   )
+  report.add_table(
+    ['data set', 'images', 'bits/dim', 'standard error'],
+    [
+      [
+        name,
+        str(bits['num_examples']),
+        f'{bits["mean"]:.3f}',
+        f'{bits["standard_error"]:.3f}',
+      ]
+      for name, bits in results['bits_per_dim'].items()
+    ],
+    caption='A lower number of bits per dimension is a higher likelihood.',
+  )
+
+
+_METRICS = {
+  'average_precision_out': 'average precision, OOD positive',
+  'average_precision_in': 'average precision, in-distribution positive',
+  'false_positive_rate_at_95_tpr_out': 'FPR at 95 % TPR, OOD positive',
+  'false_positive_rate_at_95_tpr_in': (
+    'FPR at 95 % TPR, in-distribution positive'
+  ),
+  'detection_error': 'detection error',
+}
+
+
+def _add_scores(report, results, arrays, names):
+  report.add_heading('Score by score')
+  for score, metrics in results['metrics'].items():
+    scores = {name: arrays[f'{name}/scores/{score}'] for name in names}
+    report.add_figure_and_file(
+      f'{score}_histogram',
+      reporting.histograms(scores, _title(score)),
+      f'{_title(score)} of all data sets: larger is more out of distribution.',
+    )
+    report.add_figure_and_file(
+      f'{score}_roc',
+      reporting.roc_curves(
+        {
+          name: (
+            *tfp_ood.stats.roc_curve(scores[names[0]], scores[name]),
+            results['auroc'][score][name]['auroc'],
+          )
+          for name in names[2:]
+        }
+      ),
+      f'{_title(score)}: {names[0]} against the others.',
+    )
+    report.add_table(
+      ['metric', *names[2:]],
+      [
+        [title, *(f'{metrics[name][key]:.3f}' for name in names[2:])]
+        for key, title in _METRICS.items()
+      ],
+    )
+  compared = results['compared_with_likelihood']
+  if compared:
+    report.add_table(
+      ['score', *names[2:]],
+      [
+        [
+          _title(score),
+          *(
+            f'{tests[name]["difference"]:+.3f} {_interval(tests[name])}'
+            for name in names[2:]
+          ),
+        ]
+        for score, tests in compared.items()
+      ],
+      caption='AUROC less that of the negative log-likelihood on the same '
+      "images, with the 95 % interval of DeLong's paired test.",
+    )
+  if 'waic' in results:
+    report.add_table(
+      ['data set', 'mean of the ensemble (nats)', 'variance (nats squared)'],
+      [
+        [
+          name,
+          f'{parts["mean"]["mean"]:.1f}',
+          f'{parts["variance"]["mean"]:.1f}',
+        ]
+        for name, parts in results['waic'].items()
+      ],
+      caption='The two parts of WAIC.',
+    )
+
+
+def _add_typicality(report, results):
+  report.add_heading('Typicality of batches')
+  curves = results['typicality']
+  first = next(iter(curves.values()))
+  # Controls have fewer images, and so fewer sizes.
+  num_sizes = min(len(curve['batch_sizes']) for curve in curves.values())
+  rejected = {
+    'false alarms (in-distribution)': first['in_distribution_rejected'],
+    **{
+      name: curve['out_of_distribution_rejected']
+      for name, curve in curves.items()
+    },
+  }
+  report.add_figure_and_file(
+    'typicality_rejected',
+    reporting.curve(
+      first['batch_sizes'][:num_sizes],
+      {name: values[:num_sizes] for name, values in rejected.items()},
+      'images in a batch, M',
+      'fraction of batches rejected',
+    ),
+    'Batches that the typicality test rejects at a significance of 5 %.',
+  )
+  report.add_table(
+    ['data set', *(f'M = {size}' for size in first['batch_sizes'][:num_sizes])],
+    [
+      [
+        name,
+        *(
+          f'{auroc["auroc"]:.3f} {_interval(auroc)}'
+          for auroc in curve['auroc'][:num_sizes]
+        ),
+      ]
+      for name, curve in curves.items()
+    ],
+    caption='AUROC of the test statistic by size of the batch.',
+  )
+
+
+def _add_p_values(report, results):
+  report.add_heading('Are the p-values what they say?')
+  p_values = results['p_values']
+  levels = np.linspace(0.0, 1.0, 101)
+  report.add_figure_and_file(
+    'p_values',
+    reporting.curve(
+      levels,
+      {'uniform': levels}
+      | {
+        _title(score): values['quantiles'] for score, values in p_values.items()
+      },
+      'fraction of in-distribution images',
+      'p-value',
+    ),
+    'Quantiles of the conformal p-values of test images, calibrated on other '
+    'test images: uniform if all is well.',
+  )
+  names = list(next(iter(p_values.values()))['flagged'])
+  report.add_table(
+    ['score', 'Kolmogorov-Smirnov', 'its p-value', *names],
+    [
+      [
+        _title(score),
+        f'{values["kolmogorov_smirnov"]:.4f}',
+        f'{values["kolmogorov_smirnov_p_value"]:.2f}',
+        *(f'{values["flagged"][name]:.3f}' for name in names),
+      ]
+      for score, values in p_values.items()
+    ],
+    caption='Distance of the in-distribution p-values from uniform, and the '
+    'fraction of each data set that is flagged at a false-alarm rate of 5 %.',
+  )
+
+
+def _add_second_order(report, results):
+  report.add_heading('The second-order analysis')
+  report.add_text(
+    'The mean log-probability of each data set less that of the training '
+    'images, in nats: as measured, and as the second derivative at the mean '
+    'training image predicts it from the second moments of the data. The '
+    'prediction from diagonal covariances is the one of the paper; the one from '
+    'full covariances uses fewer images. Errors are standard errors.'
+  )
+  rows = []
+  for name, found in results['second_order'].items():
+    rows.append(
+      [
+        name,
+        f'{found["mean_variance"]:.0f}',
+        _with_error(
+          found['measured']['difference'], found['measured']['standard_error']
+        ),
+        f'{found["closed_form"]:.0f}' if 'closed_form' in found else '-',
+        _covariance(found['diagonal']),
+        _covariance(found['full']),
+        _with_error(
+          found['full']['total'], found['full']['total_standard_error']
+        ),
+      ]
+    )
+  first = next(iter(results['second_order'].values()))
+  report.add_table(
+    [
+      'data set',
+      'variance of a pixel',
+      'measured',
+      'closed form',
+      'diagonal covariance',
+      'full covariance',
+      'full, with the means',
+    ],
+    rows,
+    caption='The variance of a pixel of the training images is '
+    f'{first["mean_variance_of_training"]:.0f}.',
+  )
+
+
+def _covariance(terms):
+  return _with_error(terms['covariance'], terms['covariance_standard_error'])
+
+
+def _with_error(value, error):
+  return f'{value:.0f} +- {error:.0f}'
 
 
 def _add_likelihoods(report, results, arrays, names):
@@ -236,11 +464,18 @@ def _add_training(report, results):
         'first 1,000 test images': [
           r['validation_bits_per_dim'] for r in epochs
         ],
+      }
+      | {
+        f'first 1,000 of {name}': [
+          r['watched_bits_per_dim'][name] for r in epochs
+        ]
+        # Runs of older versions watched none.
+        for name in epochs[0].get('watched_bits_per_dim', {})
       },
       'epoch',
       'bits per dimension',
     ),
-    'Both curves are of the weights in training; the results above are of '
+    'The curves are of the weights in training; the results above are of '
     'their moving average.',
   )
 
@@ -250,7 +485,11 @@ def _add_reproduction(report, results):
   report.add_command(results['command'])
   report.add_table(
     ['setting', 'value'],
-    [[key, str(value)] for key, value in results['configuration'].items()],
+    [
+      [key, str(value)]
+      for part in ('configuration', 'evaluation')
+      for key, value in results[part].items()
+    ],
   )
   report.add_table(
     ['package', 'version'], [list(row) for row in results['versions'].items()]

@@ -98,7 +98,7 @@ def test_data_are_on_disk_before_the_old_file_goes(tmp_path, monkeypatch):
 
 def test_a_killed_process_leaves_a_whole_file(tmp_path):
   path = tmp_path / 'file'
-  source = importlib.util.find_spec('tfp_ood.reporting.files').origin
+  source = importlib.util.find_spec('tfp_ood._files').origin
   whole = {b'a' * 3000000, b'b' * 3000000}
   for delay in (0.0, 0.013, 0.029):
     path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ from tfp_ood.datasets.transformations import (
   adjust_contrast,
   gray_towards_mean,
   grayscale,
+  mutate,
 )
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
   'gray_towards_mean',
   'grayscale',
   'load',
+  'mutate',
   'num_examples',
 ]

@@ -25,6 +25,7 @@ def load(
   drop_remainder=False,
   limit=None,
   transformation=None,
+  random_transformation=None,
   download=False,
   image_shape=(32, 32, 3),
   num_examples=1000,
@@ -59,7 +60,8 @@ def load(
       iteration. Data sets of more than 256 MiB are shuffled within a window of
       that size.
     seed: Python int: the seed of the order (together with the global seed of
-      `tf.random.set_seed`, as everywhere in tf.data) and of `'uniform_noise'`.
+      `tf.random.set_seed`, as everywhere in tf.data), of `'uniform_noise'` and
+      of `random_transformation`.
     repeat: Python bool: whether to start anew, without end, after the last
       example. With `shuffle`, each pass has every example once.
     drop_remainder: Python bool: whether a last, smaller batch is left out. If
@@ -69,6 +71,10 @@ def load(
     transformation: `None` or a function from a batch of images, `uint8`
       `[batch, height, width, channels]`, to such a batch in raw pixels 0..255.
       Floats are rounded half to even and clipped to 0..255.
+    random_transformation: `None` or a function of a batch of images and a seed,
+      an `int32` tensor of shape `[2]` that differs for each batch of each
+      iteration: `lambda images, seed: mutate(images, 0.1, seed)`. It comes after
+      `transformation`, under the same rules.
     download: Python bool: whether TFDS downloads a data set that is absent.
       Where there is no network, TFDS tries for some minutes.
     image_shape: `(height, width, channels)` of a control.
@@ -120,6 +126,16 @@ def load(
   if transformation is not None:
     batches = batches.map(
       lambda images, labels: (_transformed(images, transformation), labels),
+      num_parallel_calls=tf.data.AUTOTUNE,
+    )
+  if random_transformation is not None:
+    batches = tf.data.Dataset.zip(batches, _seeds(seed)).map(
+      lambda batch, seed: (
+        _transformed(
+          batch[0], lambda images: random_transformation(images, seed)
+        ),
+        batch[1],
+      ),
       num_parallel_calls=tf.data.AUTOTUNE,
     )
   return batches.prefetch(tf.data.AUTOTUNE)
@@ -192,6 +208,14 @@ def _is_control(name):
 def _check_positive_int(argument, value):
   if not (isinstance(value, (int, np.integer)) and value > 0):
     raise ValueError(f'`{argument}` must be a positive int, got {value!r}.')
+
+
+def _seeds(seed):
+  """Yields stateless seeds without end, others in each iteration."""
+  words = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+  return words.batch(2, drop_remainder=True).map(
+    lambda pair: tf.bitcast(tf.cast(pair, tf.uint32), tf.int32)
+  )
 
 
 def _transformed(images, transformation):

@@ -6,7 +6,9 @@ import math
 
 import tensorflow as tf
 
-__all__ = ['adjust_contrast', 'gray_towards_mean', 'grayscale']
+from tfp_ood._seeds import stateless_seed
+
+__all__ = ['adjust_contrast', 'gray_towards_mean', 'grayscale', 'mutate']
 
 # Luma of ITU-R Recommendation BT.601 for red, green and blue.
 _LUMA_WEIGHTS = (0.299, 0.587, 0.114)
@@ -133,6 +135,56 @@ def grayscale(images):
     pixels * tf.constant(_LUMA_WEIGHTS, pixels.dtype), axis=-1, keepdims=True
   )
   return _restore_dtype(tf.repeat(luma, 3, axis=-1), images.dtype)
+
+
+def mutate(images, rate, seed):
+  """Replaces values at random by others, to train a background model on.
+
+  Each value (of one pixel and channel) is, independently and with probability
+  `rate`, replaced by one drawn uniformly from 0..255; the new value may equal
+  the old one. What an image depicts is destroyed faster than what its
+  background is made of, so that a model of mutated images is a model of the
+  background [1]; `tfp_ood.stats.likelihood_ratio` compares with it.
+
+  Args:
+    images: Tensor of raw pixels 0..255, `[..., height, width, channels]`;
+      `uint8` or floating.
+    rate: Python number in [0, 1]: 0 changes nothing, 1 leaves noise.
+    seed: Python `int`, or a pair of them (a `Tensor` too). The same seed
+      mutates alike; in training, `load(random_transformation=...)` gives
+      another one for each batch.
+
+  Returns:
+    A tensor of the shape and dtype of `images`.
+
+  Raises:
+    ValueError: if `rate` is outside [0, 1], or `images` has a rank below 3 or
+      a dtype which is neither `uint8` nor floating.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> black = tf.zeros([100, 100, 3], tf.uint8)
+  >>> round(float(tf.reduce_mean(tf.cast(black != mutate(black, 0.2, seed=1),
+  ...                                    tf.float32))), 2)
+  0.2
+
+  #### References
+
+  [1]: J. Ren et al. Likelihood Ratios for Out-of-Distribution Detection.
+       _Neural Information Processing Systems_, 2019.
+       https://arxiv.org/abs/1906.02845
+  """
+  if not 0 <= rate <= 1:
+    raise ValueError(f'`rate` must be in [0, 1], got {rate}.')
+  images = _validated(images)
+  shape = tf.shape(images)
+  which, what = tf.unstack(
+    tf.random.experimental.stateless_split(stateless_seed(seed), num=2)
+  )
+  is_mutated = tf.random.stateless_uniform(shape, which) < rate
+  values = tf.random.stateless_uniform(shape, what, 0, 256, tf.int32)
+  return tf.where(is_mutated, tf.cast(values, images.dtype), images)
 
 
 def _validated(images):

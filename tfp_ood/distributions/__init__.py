@@ -5,11 +5,17 @@
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
 from tfp_ood.distributions.learned_normal import learned_normal
+from tfp_ood.distributions.second_order import (
+  ConstantVolumeSecondOrderDifference,
+  constant_volume_second_order_difference,
+)
 
 __all__ = [
+  'ConstantVolumeSecondOrderDifference',
   'ImageFlow',
   'LogProbTerms',
   'constant_volume_glow',
+  'constant_volume_second_order_difference',
   'glow',
   'learned_normal',
 ]

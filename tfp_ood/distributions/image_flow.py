@@ -220,12 +220,22 @@ class ImageFlow(tfp.distributions.Distribution):
 
   def _sample_n(self, n, seed=None):
     latents = self.base.sample(n, seed=stateless_seed(seed))
+    return _with_one_more_if_empty(self._images_of_latents, latents)
+
+  def _images_of_latents(self, latents):
     images, _ = forward_and_log_det(
       self.bijector, latents, self.base.event_shape.rank
     )
     return self._quantize(images)
 
   def _terms_and_latent(self, pixels, seed):
+    if pixels.shape.rank == 4 and pixels.shape[0] in (0, None):
+      return _with_one_more_if_empty(
+        lambda some: self._terms_and_latent_of_some(some, seed), pixels
+      )
+    return self._terms_and_latent_of_some(pixels, seed)
+
+  def _terms_and_latent_of_some(self, pixels, seed):
     images = self._dequantize(pixels, seed)
     latent, log_det = inverse_and_log_det(self.bijector, images, 3)
     num_dimensions = self._image_shape.num_elements()
@@ -324,6 +334,17 @@ class ImageFlow(tfp.distributions.Distribution):
 
   def _default_event_space_bijector(self):
     return None  # Discrete.
+
+
+def _with_one_more_if_empty(function, batch):
+  """Calls a function of a batch; TensorFlow's convolutions need an example."""
+  count = tf.shape(batch)[0]
+  one_or_none = tf.zeros(
+    tf.concat([[tf.maximum(1 - count, 0)], tf.shape(batch)[1:]], axis=0),
+    batch.dtype,
+  )
+  results = function(tf.concat([batch, one_or_none], axis=0))
+  return tf.nest.map_structure(lambda result: result[:count], results)
 
 
 def _standard_normal(shape, dtype):

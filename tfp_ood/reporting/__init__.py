@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results on disk, figures, and reports. Knows nothing of models."""
 
-from tfp_ood.reporting.arrays import read_arrays, write_arrays
+from tfp_ood._arrays import read_arrays, write_arrays
+from tfp_ood._files import atomic_write
 from tfp_ood.reporting.curve_figure import curve
-from tfp_ood.reporting.files import atomic_write
 from tfp_ood.reporting.histogram_figure import histograms
 from tfp_ood.reporting.image_grid_figure import image_grid
 from tfp_ood.reporting.report import Report

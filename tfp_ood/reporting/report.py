@@ -7,7 +7,7 @@ import html
 import io
 import numbers
 
-from tfp_ood.reporting.files import atomic_write
+from tfp_ood._files import atomic_write
 
 __all__ = [
   'Report',

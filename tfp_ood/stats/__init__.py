@@ -3,25 +3,125 @@
 """From log-probabilities to decisions: scores, metrics, tests."""
 
 from tfp_ood.stats.bits_per_dim import bits_per_dim
+from tfp_ood.stats.bootstrap import (
+  BootstrapConfidenceInterval,
+  bootstrap_confidence_interval,
+)
+from tfp_ood.stats.compression import (
+  COMPRESSORS,
+  compressed_bits_per_dim,
+  png_bits_per_dim,
+)
+from tfp_ood.stats.conformal import conformal_p_values, conformal_threshold
 from tfp_ood.stats.delong import (
   AurocConfidenceInterval,
+  DelongTest,
   auroc_confidence_interval,
+  delong_test,
 )
+from tfp_ood.stats.density_of_states import DensityOfStates
+from tfp_ood.stats.detector import Detector
+from tfp_ood.stats.false_discovery_rate import (
+  BenjaminiHochbergResult,
+  LondResult,
+  benjamini_hochberg,
+  lond,
+)
+from tfp_ood.stats.input_complexity import InputComplexity, input_complexity
+from tfp_ood.stats.likelihood_ratio import LikelihoodRatio, likelihood_ratio
+from tfp_ood.stats.likelihood_regret import LikelihoodRegret, likelihood_regret
+from tfp_ood.stats.negative_log_likelihood import (
+  NegativeLogLikelihood,
+  negative_log_likelihood,
+)
+from tfp_ood.stats.over_seeds import MeanOverSeeds, mean_over_seeds
 from tfp_ood.stats.ranking_metrics import (
   RocCurve,
   auroc,
-  average_precision,
-  false_positive_rate_at_95_tpr,
+  average_precision_in,
+  average_precision_out,
+  detection_error,
+  false_positive_rate_at_95_tpr_in,
+  false_positive_rate_at_95_tpr_out,
   roc_curve,
 )
+from tfp_ood.stats.score import Score
+from tfp_ood.stats.score_norm import (
+  LogProbAndScoreNorm,
+  ScoreNorm,
+  log_prob_and_score_norm,
+  score_norm,
+)
+from tfp_ood.stats.second_order import (
+  ImageMoments,
+  SecondOrderDifference,
+  SecondOrderTerms,
+  image_moments,
+  second_order_difference,
+  second_order_difference_from_examples,
+)
+from tfp_ood.stats.statistics import Statistics
+from tfp_ood.stats.typicality import Typicality, typicality
+from tfp_ood.stats.typicality_curve import TypicalityCurve, typicality_curve
+from tfp_ood.stats.typicality_test import TypicalityTest, TypicalityTestResult
+from tfp_ood.stats.waic import Waic, WaicTerms, waic
 
 __all__ = [
+  'COMPRESSORS',
   'AurocConfidenceInterval',
+  'BenjaminiHochbergResult',
+  'BootstrapConfidenceInterval',
+  'DelongTest',
+  'DensityOfStates',
+  'Detector',
+  'ImageMoments',
+  'InputComplexity',
+  'LikelihoodRatio',
+  'LikelihoodRegret',
+  'LogProbAndScoreNorm',
+  'LondResult',
+  'MeanOverSeeds',
+  'NegativeLogLikelihood',
   'RocCurve',
+  'Score',
+  'ScoreNorm',
+  'SecondOrderDifference',
+  'SecondOrderTerms',
+  'Statistics',
+  'Typicality',
+  'TypicalityCurve',
+  'TypicalityTest',
+  'TypicalityTestResult',
+  'Waic',
+  'WaicTerms',
   'auroc',
   'auroc_confidence_interval',
-  'average_precision',
+  'average_precision_in',
+  'average_precision_out',
+  'benjamini_hochberg',
   'bits_per_dim',
-  'false_positive_rate_at_95_tpr',
+  'bootstrap_confidence_interval',
+  'compressed_bits_per_dim',
+  'conformal_p_values',
+  'conformal_threshold',
+  'delong_test',
+  'detection_error',
+  'false_positive_rate_at_95_tpr_in',
+  'false_positive_rate_at_95_tpr_out',
+  'image_moments',
+  'input_complexity',
+  'likelihood_ratio',
+  'likelihood_regret',
+  'log_prob_and_score_norm',
+  'lond',
+  'mean_over_seeds',
+  'negative_log_likelihood',
+  'png_bits_per_dim',
   'roc_curve',
+  'score_norm',
+  'second_order_difference',
+  'second_order_difference_from_examples',
+  'typicality',
+  'typicality_curve',
+  'waic',
 ]

@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models for programs that have only TensorFlow."""
 
-import os
-import shutil
-import tempfile
-
 import tensorflow as tf
+
+from tfp_ood._saved_models import write_saved_model
 
 __all__ = ['export_saved_model']
 
@@ -54,15 +52,4 @@ def export_saved_model(distribution, path):
   ).get_concrete_function(
     tf.TensorSpec([None, *distribution.event_shape], tf.uint8, name='images')
   )
-  path = os.path.abspath(path)
-  os.makedirs(os.path.dirname(path), exist_ok=True)
-  aside = tempfile.mkdtemp(prefix='.export-', dir=os.path.dirname(path))
-  try:
-    tf.saved_model.save(module, aside, {'serving_default': signature})
-    # mkdtemp makes folders that only their owner may read.
-    os.chmod(aside, 0o755)
-    if os.path.exists(path):
-      shutil.rmtree(path)
-    os.rename(aside, path)
-  finally:
-    shutil.rmtree(aside, ignore_errors=True)
+  write_saved_model(module, path, {'serving_default': signature})

@@ -6,6 +6,9 @@ import tf_keras
 
 __all__ = ['adam']
 
+# Names of variables that Keras shall not decay, as a regular expression.
+_NOT_A_KERNEL = '^(?!.*kernel)'
+
 
 class _Warmup(tf_keras.optimizers.schedules.LearningRateSchedule):
   """Rises linearly from zero and then stays."""
@@ -31,8 +34,9 @@ def adam(
   warmup_steps=0,
   global_clipnorm=None,
   ema_momentum=None,
+  weight_decay=None,
 ):
-  """Returns Keras's Adam with warm-up, clipping and averaged weights.
+  """Returns Keras's Adam with warm-up, clipping, averaging and weight decay.
 
   Args:
     learning_rate: Python `float`, the rate after the warm-up.
@@ -44,6 +48,10 @@ def adam(
       norm over all variables is at most this. The loss is in bits per dimension.
     ema_momentum: Python `float` below 1; if given, Keras keeps an exponential
       moving average of the weights and puts it in place at the end of `fit`.
+    weight_decay: Python `float`; if given, each step multiplies the networks'
+      kernels by `1 - weight_decay * rate`, apart from the gradient. What a flow
+      needs to be one (activation normalization, 1x1 convolutions, biases) is
+      left alone. Background models take it to learn less of what images depict.
 
   Returns:
     `tf_keras.optimizers.Adam`.
@@ -57,9 +65,13 @@ def adam(
   schedule = learning_rate
   if warmup_steps:
     schedule = _Warmup(learning_rate, warmup_steps)
-  return tf_keras.optimizers.Adam(
+  optimizer = tf_keras.optimizers.Adam(
     schedule,
+    weight_decay=weight_decay,
     global_clipnorm=global_clipnorm,
     use_ema=ema_momentum is not None,
     ema_momentum=0.99 if ema_momentum is None else ema_momentum,
   )
+  if weight_decay is not None:
+    optimizer.exclude_from_weight_decay(var_names=[_NOT_A_KERNEL])
+  return optimizer

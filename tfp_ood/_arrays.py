@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 
-from tfp_ood.reporting.files import atomic_write
+from tfp_ood._files import atomic_write
 
 __all__ = [
   'read_arrays',

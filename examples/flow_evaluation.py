@@ -1,0 +1,503 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What trained flows make of data sets: statistics, scores, tests, analysis."""
+
+import functools
+import os
+import time
+
+import flow_report
+import flow_training
+import numpy as np
+import tensorflow as tf
+from scipy import stats as scipy_stats
+
+import tfp_ood
+
+__all__ = ['SCORES', 'datasets', 'evaluate']
+
+stats = tfp_ood.stats
+
+SCORES = {
+  'negative_log_likelihood': lambda config: stats.NegativeLogLikelihood(),
+  'typicality': lambda config: stats.Typicality(),
+  'likelihood_ratio': lambda config: stats.LikelihoodRatio(),
+  'waic': lambda config: stats.Waic(),
+  'input_complexity': lambda config: stats.InputComplexity(),
+  'input_complexity_best': lambda config: stats.InputComplexity(
+    'compressed_bits_per_dim'
+  ),
+  'score_norm': lambda config: stats.ScoreNorm(),
+  'density_of_states_kde': lambda config: stats.DensityOfStates(
+    _states(config), 'kde'
+  ),
+  'density_of_states_svm': lambda config: stats.DensityOfStates(
+    _states(config), 'one_class_svm'
+  ),
+}
+_EXPORTED_SCORE = 'typicality'
+_BATCH_SIZES = (1, 2, 5, 10, 25)
+_SIGNIFICANCE = 0.05
+_GRAYING_FACTORS = np.linspace(0.0, 1.0, 11)
+_NUM_GRAYED = 500
+_NUM_EXTREMES = 16
+_NUM_CONTROLS = 1_000
+_NUM_NEAR = 2_000
+_NUM_PROBES = 100
+_QUANTILES = np.linspace(0.0, 1.0, 101)
+_SECONDS_BETWEEN_LINES = 10.0
+_NUM_EXPANDED = 200
+
+
+def datasets(evaluation, config, data_dir):
+  """Loads all data sets to score, in the images' shape, test data first.
+
+  Beside the data sets asked for there are near ones (the test images upside
+  down) and far ones (constant images, noise).
+
+  Args:
+    evaluation: `dict`, the part of the settings that names the data sets.
+    config: `dict`, the model's settings.
+    data_dir: folder of prepared TFDS data sets.
+
+  Returns:
+    `dict` from display names to `tf.data.Dataset`s.
+  """
+  name = config['in_distribution']
+  limit = evaluation['num_evaluated']
+  image_shape = (
+    flow_training.load(flow_training.train_name(config), config, data_dir)
+    .element_spec[0]
+    .shape[1:]
+  )
+
+  def load(full_name, **kwargs):
+    return flow_training.load(full_name, config, data_dir, **kwargs)
+
+  result = {
+    f'{name} test': load(flow_training.test_name(config), limit=limit),
+    f'{name} train': load(flow_training.train_name(config), limit=limit),
+  }
+  for other in evaluation['out_of_distribution']:
+    result[f'{other} test'] = load(
+      f'{other}/test',
+      limit=limit,
+      transformation=lambda images: _fit_to_shape(images, image_shape),
+    )
+  result[f'{name} upside down'] = load(
+    flow_training.test_name(config),
+    limit=min(limit, _NUM_NEAR),
+    transformation=tf.image.flip_up_down,
+  )
+  for control in ('constant', 'uniform_noise'):
+    result[control] = load(
+      control,
+      image_shape=image_shape,
+      num_examples=min(limit, _NUM_CONTROLS),
+    )
+  return result
+
+
+def evaluate(models, datasets, evaluation, config, output_dir):
+  """Scores all data sets and analyses the scores.
+
+  The scores that learn something learn it from training images. The AUROCs are
+  of all test images; p-values and typicality tests are calibrated with every
+  second test image and evaluated on the others.
+
+  Args:
+    models: `dict` of flows by folder, as trained.
+    datasets: `dict`, as `datasets` returns it.
+    evaluation: `dict` of settings.
+    config: `dict` of the model's settings.
+    output_dir: folder of the run.
+
+  Returns:
+    A part of the contents of results.json, and the arrays of scores.npz.
+  """
+  flow = models['']
+  scores = {name: SCORES[name](config) for name in evaluation['scores']}
+  statistics = _statistics(models, datasets, scores, output_dir)
+  names = list(datasets)
+  training = statistics[names[1]]
+  for score in scores.values():
+    score.fit({name: training[name] for name in score.statistics})
+  scored = {
+    score_name: {name: _in_pieces(score, statistics[name]) for name in names}
+    for score_name, score in scores.items()
+  }
+  _export_detector(flow, datasets[names[0]], training, output_dir)
+  arrays = {
+    f'{name}/{part}': statistics[name][part].astype(np.float64)
+    for name in names
+    for part in ('density', 'volume')
+  }
+  arrays |= {
+    f'{name}/scores/{score_name}': scored[score_name][name]
+    for name in names
+    for score_name in scores
+  }
+  arrays |= _extremes(datasets, statistics)
+  arrays['samples'] = flow.sample(64, seed=[config['seed'], 1]).numpy()
+  event_size = flow.event_shape.num_elements()
+  log_prob = {name: statistics[name]['log_prob'] for name in names}
+  graying, grayed = _graying(flow, datasets[names[0]], event_size)
+  arrays['graying'] = grayed
+  results = {
+    'bits_per_dim': {
+      name: flow_report.mean_and_error(
+        stats.bits_per_dim(log_prob[name], event_size)
+      )
+      for name in names
+    },
+    'density': _means(statistics, 'density'),
+    'volume': _means(statistics, 'volume'),
+    'auroc': _aurocs(scored, names),
+    'metrics': _metrics(scored, names),
+    'compared_with_likelihood': _comparisons(scored, names),
+    'typicality': _typicality(log_prob, names, config['seed']),
+    'p_values': _p_values(scored, names),
+    'graying': graying,
+    'second_order': _second_order(
+      datasets, log_prob, grayed, config, output_dir
+    ),
+  }
+  if 'ensemble_log_probs' in training:
+    results['waic'] = _waic_parts(statistics)
+  return results, arrays
+
+
+def _states(config):
+  # The volume of a constant-volume flow says nothing of an image.
+  if config['model'] == 'cv_glow':
+    return ('density', 'score_norm')
+  return ('density', 'volume', 'score_norm')
+
+
+def _fit_to_shape(images, shape):
+  """Crops or pads with black, and makes grey images colour ones."""
+  height, width, channels = shape
+  images = tf.image.resize_with_crop_or_pad(images, height, width)
+  if images.shape[-1] == 1 and channels == 3:
+    images = tf.image.grayscale_to_rgb(images)
+  elif images.shape[-1] == 3 and channels == 1:
+    images = tf.image.rgb_to_grayscale(images)
+  return images
+
+
+def _statistics(models, datasets, scores, output_dir):
+  """Computes each data set's statistics, or reads those that are there."""
+  statistics = stats.Statistics(
+    models[''],
+    background=models.get('background'),
+    ensemble=[
+      flow for folder, flow in models.items() if folder.startswith('ensemble')
+    ],
+  )
+  needed = dict.fromkeys(['log_prob', 'density', 'volume'])
+  for score in scores.values():
+    needed |= dict.fromkeys(score.statistics)
+
+  @functools.cache
+  def function(names):
+    # All data sets share its one trace.
+    return tf.function(
+      lambda images: statistics(images, names), reduce_retracing=True
+    )
+
+  results = {}
+  for name, dataset in datasets.items():
+    path = os.path.join(
+      output_dir, 'statistics', name.replace(' ', '_').replace('/', '_')
+    )
+    path += '.npz'
+    known = {}
+    if os.path.exists(path):
+      known = tfp_ood.reporting.read_arrays(path)
+    missing = tuple(key for key in needed if key not in known)
+    if missing:
+      known |= _compute(function(missing), name, dataset)
+      tfp_ood.reporting.write_arrays(path, known)
+    results[name] = known
+  return results
+
+
+def _compute(function, dataset_name, dataset):
+  """Computes statistics of a data set, with a line of progress now and then."""
+  start = last_line = time.monotonic()
+  parts, count = [], 0
+  for images, _ in dataset:
+    parts.append(function(images))
+    count += len(images)
+    if time.monotonic() - last_line >= _SECONDS_BETWEEN_LINES:
+      last_line = time.monotonic()
+      print(f'scoring {dataset_name}: {count} images', flush=True)
+  seconds = time.monotonic() - start
+  print(f'scored {count} images of {dataset_name} in {seconds:.0f} s')
+  return {
+    name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+  }
+
+
+def _in_pieces(score, statistics):
+  """Scores examples; kernel densities take memory by their number."""
+  count = len(statistics['log_prob'])
+  pieces = [
+    score(
+      {name: value[start : start + 1_000] for name, value in statistics.items()}
+    )
+    for start in range(0, count, 1_000)
+  ]
+  return np.concatenate(pieces)
+
+
+def _export_detector(flow, held_out, training, output_dir):
+  """Writes a calibrated detector for programs that have only TensorFlow."""
+  score = SCORES[_EXPORTED_SCORE](None).fit(training)
+  detector = stats.Detector(flow, score).fit(held_out)
+  detector.export_saved_model(os.path.join(output_dir, 'detector'))
+
+
+def _extremes(datasets, statistics):
+  """Returns the most and the least likely images and which they are."""
+  arrays = {}
+  for name, dataset in datasets.items():
+    images = np.concatenate([images for images, _ in dataset])
+    order = np.argsort(-statistics[name]['log_prob'])
+    for extreme, indices in (
+      ('most_likely', order[:_NUM_EXTREMES]),
+      ('least_likely', order[::-1][:_NUM_EXTREMES]),
+    ):
+      arrays[f'{name}/{extreme}'] = images[indices]
+      arrays[f'{name}/{extreme}_indices'] = indices
+  return arrays
+
+
+def _graying(flow, dataset, event_size):
+  """Follows the likelihood of images while they lose their contrast."""
+  images = _first_images(dataset, _NUM_GRAYED)
+  log_prob = tf.function(flow.log_prob)
+  batches = np.array_split(images, max(1, len(images) // 100))
+  grayed = np.stack(
+    [
+      np.concatenate(
+        [
+          log_prob(tfp_ood.datasets.gray_towards_mean(tf.constant(b), factor))
+          for b in batches
+        ]
+      )
+      for factor in _GRAYING_FACTORS
+    ]
+  )
+  curve = {
+    'factor': _GRAYING_FACTORS,
+    'bits_per_dim': [
+      flow_report.mean_and_error(stats.bits_per_dim(values, event_size))
+      for values in grayed
+    ],
+  }
+  return curve, grayed
+
+
+def _first_images(dataset, count):
+  parts, found = [], 0
+  for images, _ in dataset:
+    parts.append(images)
+    found += len(images)
+    if found >= count:
+      break
+  return np.concatenate(parts)[:count]
+
+
+def _means(statistics, key):
+  return {
+    name: flow_report.mean_and_error(values[key])
+    for name, values in statistics.items()
+  }
+
+
+def _aurocs(scored, names):
+  return {
+    score_name: {
+      name: stats.auroc_confidence_interval(
+        by_dataset[names[0]], by_dataset[name]
+      )._asdict()
+      for name in names[1:]
+    }
+    for score_name, by_dataset in scored.items()
+  }
+
+
+_METRICS = (
+  stats.average_precision_out,
+  stats.average_precision_in,
+  stats.false_positive_rate_at_95_tpr_out,
+  stats.false_positive_rate_at_95_tpr_in,
+  stats.detection_error,
+)
+
+
+def _metrics(scored, names):
+  return {
+    score_name: {
+      name: {
+        metric.__name__: metric(by_dataset[names[0]], by_dataset[name])
+        for metric in _METRICS
+      }
+      for name in names[2:]
+    }
+    for score_name, by_dataset in scored.items()
+  }
+
+
+def _comparisons(scored, names):
+  """Tests each score's AUROC against the likelihood's, on the same images."""
+  likelihood = scored['negative_log_likelihood']
+  return {
+    score_name: {
+      name: stats.delong_test(
+        by_dataset[names[0]],
+        by_dataset[name],
+        likelihood[names[0]],
+        likelihood[name],
+      )._asdict()
+      for name in names[2:]
+    }
+    for score_name, by_dataset in scored.items()
+    if by_dataset is not likelihood
+  }
+
+
+def _typicality(log_prob, names, seed):
+  """Rejected batches and AUROC of the typicality test, by size of the batch."""
+  held_out, in_distribution = log_prob[names[0]][::2], log_prob[names[0]][1::2]
+  results = {}
+  for name in names[2:]:
+    smallest = min(len(in_distribution), len(log_prob[name]))
+    curve = stats.typicality_curve(
+      log_prob[names[1]],
+      held_out,
+      in_distribution,
+      log_prob[name],
+      batch_sizes=[m for m in _BATCH_SIZES if 2 * m <= smallest],
+      significance=_SIGNIFICANCE,
+      seed=seed,
+    )
+    results[name] = curve._asdict() | {
+      'auroc': [auroc._asdict() for auroc in curve.auroc]
+    }
+  return results
+
+
+def _p_values(scored, names):
+  """Checks p-values on test images that did not calibrate them."""
+  results = {}
+  for score_name, by_dataset in scored.items():
+    calibration = by_dataset[names[0]][::2]
+    p_values = {
+      name: stats.conformal_p_values(calibration, by_dataset[name]).numpy()
+      for name in names
+    }
+    in_distribution = stats.conformal_p_values(
+      calibration, by_dataset[names[0]][1::2]
+    ).numpy()
+    test = scipy_stats.kstest(in_distribution, 'uniform')
+    results[score_name] = {
+      'kolmogorov_smirnov': float(test.statistic),
+      'kolmogorov_smirnov_p_value': float(test.pvalue),
+      'quantiles': np.quantile(in_distribution, _QUANTILES),
+      'flagged': {names[0]: float(np.mean(in_distribution <= _SIGNIFICANCE))}
+      | {
+        name: float(np.mean(p_values[name] <= _SIGNIFICANCE))
+        for name in names[1:]
+      },
+    }
+  return results
+
+
+def _waic_parts(statistics):
+  parts = {}
+  for name, values in statistics.items():
+    terms = stats.waic(values['ensemble_log_probs'])
+    parts[name] = {
+      'mean': flow_report.mean_and_error(terms.mean),
+      'variance': flow_report.mean_and_error(terms.variance),
+    }
+  return parts
+
+
+def _second_order(datasets, log_prob, grayed, config, output_dir):
+  """Predicts differences of mean log-probability from second moments.
+
+  Returns:
+    `dict` from data sets to `dict`s of differences, in nats, from the training
+    images: as measured, and as predicted by Hessian-vector products with the
+    diagonal and the full covariance and, for a constant-volume flow, in closed
+    form from its weights.
+  """
+  names = list(datasets)
+  test = datasets[names[0]]
+  # Second derivatives deserve full precision, however the flow was trained.
+  flow = flow_training.restore(
+    config | {'precision': 'float32'},
+    output_dir,
+    test.element_spec[0].shape[1:],
+  )
+  half = _GRAYING_FACTORS[len(_GRAYING_FACTORS) // 2]
+  others = {
+    f'{names[0]}, grayed by {half:g}': test.map(
+      lambda images, label: (
+        tfp_ood.datasets.gray_towards_mean(images, half),
+        label,
+      )
+    )
+  } | {name: datasets[name] for name in names[2:]}
+  measured = dict(log_prob)
+  measured |= {next(iter(others)): grayed[len(_GRAYING_FACTORS) // 2]}
+  training = stats.image_moments(datasets[names[1]])
+  results = {}
+  for name, dataset in others.items():
+    print(f'second-order analysis of {name}', flush=True)
+    moments = stats.image_moments(dataset)
+    diagonal = stats.second_order_difference(
+      flow.log_prob,
+      training,
+      moments,
+      num_probes=_NUM_PROBES,
+      seed=config['seed'],
+    )
+    full = stats.second_order_difference_from_examples(
+      flow.log_prob,
+      _first_images(datasets[names[1]], _NUM_EXPANDED),
+      _first_images(dataset, _NUM_EXPANDED),
+      point=training.mean,
+    )
+    results[name] = {
+      'measured': _difference(measured[names[1]], measured[name]),
+      'mean_variance': float(np.mean(moments.variance)),
+      'mean_variance_of_training': float(np.mean(training.variance)),
+      'diagonal': diagonal.difference._asdict(),
+      'full': full.difference._asdict(),
+    }
+    if config['model'] == 'cv_glow':
+      closed_form = (
+        tfp_ood.distributions.constant_volume_second_order_difference(
+          flow, training.variance, moments.variance
+        )
+      )
+      results[name]['closed_form'] = closed_form.difference
+  return results
+
+
+def _difference(first, second):
+  """Difference of two means and its standard error."""
+  first, second = (
+    flow_report.mean_and_error(first),
+    flow_report.mean_and_error(second),
+  )
+  return {
+    'difference': second['mean'] - first['mean'],
+    'standard_error': float(
+      np.hypot(first['standard_error'], second['standard_error'])
+    ),
+  }

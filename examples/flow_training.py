@@ -1,0 +1,250 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Training of one flow in a folder of its own, interrupted or not."""
+
+import os
+import shutil
+import sys
+
+import flow_report
+import tensorflow as tf
+import tf_keras
+
+import tfp_ood
+
+__all__ = [
+  'MODELS',
+  'OtherSettingsError',
+  'check_configuration',
+  'is_chief',
+  'load',
+  'restore',
+  'test_name',
+  'train',
+  'train_name',
+]
+
+MODELS = {
+  'glow': tfp_ood.distributions.glow,
+  'cv_glow': tfp_ood.distributions.constant_volume_glow,
+}
+_BACKUP_STEPS = 100
+_NUM_VALIDATION = 1_000
+
+
+class OtherSettingsError(ValueError):
+  """A folder holds a run of other settings."""
+
+
+def load(name, config, data_dir, **kwargs):
+  """Loads a data set in the run's batches and order."""
+  return tfp_ood.datasets.load(
+    name,
+    data_dir=data_dir,
+    batch_size=config['batch_size'],
+    seed=config['seed'],
+    **kwargs,
+  )
+
+
+def train_name(config):
+  """Returns the full name of the training images."""
+  return f'{config["in_distribution"]}/{config["train_split"]}'
+
+
+def test_name(config):
+  """Returns the full name of the in-distribution test images."""
+  return f'{config["in_distribution"]}/{config["test_split"]}'
+
+
+def check_configuration(path, config):
+  """Raises OtherSettingsError where a folder holds a run of other settings.
+
+  Args:
+    path: the file configuration.json of the folder; it need not exist.
+    config: `dict`, all that decides what the run will compute.
+  """
+  if not os.path.exists(path):
+    return
+  earlier = tfp_ood.reporting.read_results(path)
+  changed = sorted(
+    key
+    for key in config.keys() | earlier.keys()
+    if config.get(key) != earlier.get(key)
+  )
+  if changed:
+    raise OtherSettingsError(
+      f'{os.path.dirname(path)} holds a run with other settings ('
+      + ', '.join(
+        f'{key}: {earlier.get(key)} there, {config.get(key)} now'
+        for key in changed
+      )
+      + '). Give another --output_dir, or the same flags to resume.'
+    )
+
+
+def train(config, output_dir, strategy, data_dir, tensorboard=False):
+  """Trains a flow, or resumes, or restores what was trained.
+
+  Args:
+    config: `dict`, all that decides what is trained: see `flow_experiment`.
+    output_dir: the model's folder. It will hold configuration.json, weights,
+      training.json and, while training, a backup.
+    strategy: `tf.distribute.Strategy`.
+    data_dir: folder of prepared TFDS data sets.
+    tensorboard: whether to write TensorBoard logs.
+
+  Returns:
+    The flow, and a `dict` of how its training went.
+  """
+  configuration = os.path.join(output_dir, 'configuration.json')
+  check_configuration(configuration, config)
+  tfp_ood.reporting.write_results(configuration, config)
+  image_shape = (
+    load(train_name(config), config, data_dir).element_spec[0].shape[1:]
+  )
+  tf_keras.utils.set_random_seed(config['seed'])
+  with strategy.scope():
+    model = _build_model(config, image_shape)
+  done = os.path.join(output_dir, 'training.json')
+  weights = os.path.join(output_dir, 'weights')
+  if os.path.exists(done):
+    training = tfp_ood.reporting.read_results(done)
+    tfp_ood.training.load_weights(model.distribution, weights)
+    print(f'The model is trained already: {weights}')
+    return model.distribution, training
+  training = _fit(model, config, output_dir, data_dir, tensorboard)
+  if is_chief(strategy):
+    tfp_ood.training.save_weights(model.distribution, weights)
+    tfp_ood.reporting.write_results(done, training)
+    shutil.rmtree(os.path.join(output_dir, 'backup'), ignore_errors=True)
+  return model.distribution, training
+
+
+def restore(config, output_dir, image_shape):
+  """Restores a trained flow, perhaps into another precision.
+
+  Args:
+    config: `dict` of settings, as for `train`.
+    output_dir: the model's folder.
+    image_shape: `[height, width, channels]`.
+
+  Returns:
+    The flow.
+  """
+  flow = _build_flow(config, image_shape)
+  weights = os.path.join(output_dir, 'weights')
+  tfp_ood.training.load_weights(flow, weights)
+  return flow
+
+
+def is_chief(strategy):
+  """Whether this process is the one of several workers that writes files."""
+  return strategy.extended.should_checkpoint
+
+
+def _build_flow(config, image_shape):
+  return MODELS[config['model']](
+    image_shape,
+    num_levels=config['num_levels'],
+    num_steps=config['num_steps'],
+    hidden_channels=config['hidden_channels'],
+    seed=config['seed'],
+    recompute=config['recompute'],
+    compute_dtype=tf.as_dtype(config['precision']),
+  )
+
+
+def _build_model(config, image_shape):
+  flow = _build_flow(config, image_shape)
+  model = tfp_ood.training.DistributionModel(flow, seed=config['seed'])
+  model.compile(
+    tfp_ood.training.adam(
+      config['learning_rate'],
+      warmup_steps=100,
+      global_clipnorm=1.0,
+      ema_momentum=0.99,
+      weight_decay=config['weight_decay'] or None,
+    )
+  )
+  return model
+
+
+def _fit(model, config, output_dir, data_dir, tensorboard):
+  kwargs = {}
+  if config['mutation_rate']:
+    kwargs['random_transformation'] = lambda images, seed: (
+      tfp_ood.datasets.mutate(images, config['mutation_rate'], seed)
+    )
+  dataset, validation = (
+    load(name, config, data_dir, **options, **kwargs)
+    for name, options in (
+      (train_name(config), dict(shuffle=True)),
+      (test_name(config), dict(limit=_NUM_VALIDATION)),
+    )
+  )
+  others = {
+    name: load(f'{name}/test', config, data_dir, limit=_NUM_VALIDATION)
+    for name in config['watched']
+  }
+  log = os.path.join(output_dir, 'epochs.csv')
+  callbacks = [
+    # First, or the backup would keep what it stops at.
+    tfp_ood.training.StopOnNaN(),
+    tf_keras.callbacks.BackupAndRestore(
+      os.path.join(output_dir, 'backup'),
+      save_freq=_BACKUP_STEPS,
+      # Kept until the weights are safe.
+      delete_checkpoint=False,
+    ),
+    # Before the log that takes up what it measures.
+    _Watch(others),
+    tf_keras.callbacks.CSVLogger(log, append=True),
+    tfp_ood.training.Progress(minutes=config['train_minutes']),
+  ]
+  if tensorboard:
+    callbacks.append(
+      tf_keras.callbacks.TensorBoard(os.path.join(output_dir, 'tensorboard'))
+    )
+  if config['train_minutes']:
+    callbacks.append(tfp_ood.training.TimeLimit(config['train_minutes']))
+  model.fit(
+    _shard_by_example(dataset),
+    validation_data=_shard_by_example(validation),
+    epochs=config['epochs'] or sys.maxsize,
+    callbacks=callbacks,
+    verbose=0,
+  )
+  steps = int(model.optimizer.iterations)
+  return {
+    'seconds': float(model.training_seconds),
+    'steps': steps,
+    'images': steps * config['batch_size'],
+    'epochs': flow_report.read_epochs(log),
+  }
+
+
+class _Watch(tf_keras.callbacks.Callback):
+  """Measures, after each epoch, how likely images of other data sets are."""
+
+  def __init__(self, datasets):
+    super().__init__()
+    self._datasets = {
+      name: _shard_by_example(dataset) for name, dataset in datasets.items()
+    }
+
+  def on_epoch_end(self, epoch, logs=None):
+    """Adds `val_bits_per_dim_NAME` to the epoch's record."""
+    for name, dataset in self._datasets.items():
+      logs[f'val_bits_per_dim_{name}'] = self.model.evaluate(
+        dataset, verbose=0, return_dict=True
+      )['bits_per_dim']
+
+
+def _shard_by_example(dataset):
+  # Several workers share each batch; a data set may be a single file.
+  options = tf.data.Options()
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.DATA
+  )
+  return dataset.with_options(options)

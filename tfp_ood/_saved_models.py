@@ -1,0 +1,33 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""SavedModels that are written whole or not at all."""
+
+import os
+import shutil
+import tempfile
+
+import tensorflow as tf
+
+__all__ = ['write_saved_model']
+
+
+def write_saved_model(module, path, signatures):
+  """Writes a SavedModel aside and renames it.
+
+  Args:
+    module: `tf.Module` to save.
+    path: the folder to write; an earlier one is replaced.
+    signatures: `dict` from names to concrete functions.
+  """
+  path = os.path.abspath(path)
+  os.makedirs(os.path.dirname(path), exist_ok=True)
+  aside = tempfile.mkdtemp(prefix='.export-', dir=os.path.dirname(path))
+  try:
+    tf.saved_model.save(module, aside, signatures)
+    # mkdtemp makes folders that only their owner may read.
+    os.chmod(aside, 0o755)
+    if os.path.exists(path):
+      shutil.rmtree(path)
+    os.rename(aside, path)
+  finally:
+    shutil.rmtree(aside, ignore_errors=True)

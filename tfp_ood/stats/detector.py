@@ -1,0 +1,345 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A detector: a model, a score, and what is known of the score."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_ood._arrays import read_arrays, write_arrays
+from tfp_ood._saved_models import write_saved_model
+from tfp_ood.stats.conformal import conformal_p_values, conformal_threshold
+from tfp_ood.stats.statistics import Statistics
+
+__all__ = ['Detector']
+
+_VARIABLE = 'variables/'
+_LEARNED = 'learned/'
+
+
+class Detector:
+  """Says of images how surely they are out-of-distribution.
+
+  It holds one or several models, a score, and the scores of in-distribution
+  images that no model was trained on. Against those it gives p-values, and
+  flags with a false-alarm rate that holds whatever the score; see
+  `conformal_p_values`.
+
+  Any number of images can be scored at once, eagerly, in a `tf.function` or in
+  `tf.data.Dataset.map`.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> normal = tfp.distributions.Sample(
+  ...     tfp.distributions.Normal(128., 20.), [8, 8, 3])
+  >>> held_out = np.round(normal.sample(199, seed=1))
+  >>> detector = Detector(normal, tfp_ood.stats.Typicality()).fit(held_out)
+  >>> images = np.concatenate([held_out[:1], np.full([1, 8, 8, 3], 128.)])
+  >>> detector.predict(images, false_alarm_rate=0.05).numpy().tolist()
+  [False, True]
+  """
+
+  def __init__(self, distribution, score, background=None, ensemble=()):
+    """Instantiates a detector, to be calibrated by `fit` or `load`.
+
+    Args:
+      distribution: the model of the in-distribution images, with an
+        `event_shape` and `log_prob(images)`.
+      score: `tfp_ood.stats.Score`, such as `Typicality()`.
+      background: the model of the background; see `LikelihoodRatio`.
+      ensemble: models of the in-distribution images; see `Waic`.
+
+    Raises:
+      ValueError: if the score needs a model that was not given.
+    """
+    self._statistics = Statistics(distribution, background, ensemble)
+    self._statistics.check(score.statistics)
+    self._score = score
+    self._calibration_scores = None
+    self._build_functions()
+
+  @property
+  def calibration_scores(self):
+    """Sorted array of the scores of held-out images; `None` before `fit`."""
+    return self._calibration_scores
+
+  def fit(self, dataset, training=None):
+    """Calibrates on held-out in-distribution images.
+
+    Args:
+      dataset: `tf.data.Dataset` of batches of images, or of tuples that start
+        with them, or an array of images: in-distribution, and unseen by all
+        models in training.
+      training: another such, for a score that learns something itself
+        (`Typicality` the entropy, `DensityOfStates` a density), usually images
+        that the model was trained on. Default: such a score, unless it has
+        learned before, learns from every second image of `dataset`, and the
+        others calibrate it.
+
+    Returns:
+      The detector itself.
+
+    Raises:
+      ValueError: if there are no images, or a score is NaN.
+    """
+    values = self._statistics_of(dataset)
+    if training is not None:
+      self._score.fit(self._statistics_of(training))
+    elif not self._score.is_fitted:
+      self._score.fit({name: value[::2] for name, value in values.items()})
+      values = {name: value[1::2] for name, value in values.items()}
+    self._calibrate(np.asarray(self._score(values)))
+    return self
+
+  def score(self, images):
+    """Scores images: larger = more out-of-distribution.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+
+    Returns:
+      Floating-point `Tensor` of shape `[batch]`.
+    """
+    return self._score_function(tf.convert_to_tensor(images, name='images'))
+
+  def p_value(self, images):
+    """P-values of the hypothesis that images are in-distribution.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+
+    Returns:
+      float64 `Tensor` of shape `[batch]`, in (0, 1].
+
+    Raises:
+      ValueError: if the detector is not calibrated, or (eagerly) a score is NaN.
+    """
+    self._check_is_calibrated()
+    return conformal_p_values(self._calibration_scores, self.score(images))
+
+  def predict(self, images, false_alarm_rate=0.05):
+    """Flags images as out-of-distribution.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      false_alarm_rate: `float` or scalar float64 `Tensor`: the probability at
+        most with which an in-distribution image is flagged. With `n` calibration
+        scores, rates below `1 / (n + 1)` flag nothing.
+
+    Returns:
+      Boolean `Tensor` of shape `[batch]`.
+
+    Raises:
+      ValueError: if the detector is not calibrated, or (eagerly) a score is NaN.
+    """
+    return self.p_value(images) <= tf.cast(false_alarm_rate, tf.float64)
+
+  def threshold(self, false_alarm_rate=0.05):
+    """The score above which `predict` flags an image.
+
+    Args:
+      false_alarm_rate: `float`.
+
+    Returns:
+      Scalar float64 `Tensor`.
+    """
+    self._check_is_calibrated()
+    return conformal_threshold(self._calibration_scores, false_alarm_rate)
+
+  def save(self, path):
+    """Writes calibration, score and the models' variables to one file.
+
+    Args:
+      path: the file, by custom `.npz`; it is whole or not there.
+
+    Raises:
+      ValueError: if the detector is not calibrated.
+    """
+    self._check_is_calibrated()
+    write_arrays(
+      path,
+      {
+        'score': type(self._score).__name__,
+        'calibration_scores': self._calibration_scores,
+        **{
+          _LEARNED + name: value
+          for name, value in self._score.get_state().items()
+        },
+        **{
+          f'{_VARIABLE}{index}': variable.numpy()
+          for index, variable in enumerate(self._variables())
+        },
+      },
+    )
+
+  def load(self, path):
+    """Restores what `save` wrote, into a detector built alike.
+
+    Args:
+      path: the file given to `save`.
+
+    Returns:
+      The detector itself.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is damaged, or of a detector with another score or
+        models; then the detector is as before.
+    """
+    arrays = read_arrays(path)
+    variables = self._variables()
+    there = [
+      arrays[name].shape for name in arrays if name.startswith(_VARIABLE)
+    ]
+    here = [tuple(variable.shape) for variable in variables]
+    score = str(arrays.get('score', 'no detector'))
+    if score != type(self._score).__name__ or there != here:
+      raise ValueError(
+        f'Detector: {path} is of a detector with another score or other models '
+        f'({score}, {len(there)} variables; here '
+        f'{type(self._score).__name__}, {len(here)}). Build this one as that '
+        'one was.'
+      )
+    for index, variable in enumerate(variables):
+      variable.assign(arrays[f'{_VARIABLE}{index}'])
+    self._score.set_state(
+      {
+        name.removeprefix(_LEARNED): value
+        for name, value in arrays.items()
+        if name.startswith(_LEARNED)
+      }
+    )
+    self._calibrate(arrays['calibration_scores'])
+    return self
+
+  def export_saved_model(self, path):
+    """Writes a SavedModel that needs nothing but TensorFlow.
+
+    `tf.saved_model.load(path)` has the functions `score(images)`,
+    `p_value(images)` and `predict(images, false_alarm_rate)`, for any number of
+    images, `uint8` or `float32`, and signatures of the same names for `uint8`
+    images (`false_alarm_rate` is a float64 scalar). Outputs of the signatures
+    are named `score`, `p_value` and `is_out_of_distribution`.
+
+    Args:
+      path: the folder to write; an earlier one is replaced.
+
+    Raises:
+      ValueError: if the detector is not calibrated, or its score needs Python.
+    """
+    self._check_is_calibrated()
+    if 'compressed_bits_per_dim' in self._score.statistics:
+      raise ValueError(
+        'Detector: a SavedModel cannot hold the compressors of Pillow. Use '
+        "InputComplexity('png_bits_per_dim'), which is made of TensorFlow."
+      )
+    module = _Export(self)
+    write_saved_model(module, path, module.signatures())
+
+  @property
+  def image_shape(self):
+    """`TensorShape` of one image."""
+    return self._statistics.distribution.event_shape
+
+  def _variables(self):
+    # Those of a model that stands twice are listed once.
+    variables = [
+      variable
+      for model in self._statistics.models
+      for variable in model.variables
+    ]
+    return list({id(variable): variable for variable in variables}.values())
+
+  def _calibrate(self, scores):
+    if not scores.size:
+      raise ValueError(
+        'Detector: there are no images to calibrate on; give at least one '
+        '(two for a score that learns).'
+      )
+    if np.any(np.isnan(scores)):
+      raise ValueError(
+        f'Detector: {np.count_nonzero(np.isnan(scores))} of {scores.size} '
+        'scores of the held-out images are NaN.'
+      )
+    self._calibration_scores = np.sort(scores.astype(np.float64))
+    self._build_functions()
+
+  def _check_is_calibrated(self):
+    if self._calibration_scores is None:
+      raise ValueError(
+        'Detector: call `fit` with held-out in-distribution images, or `load`, '
+        'first.'
+      )
+
+  def _build_functions(self):
+    # Anew whenever the score has learned: a graph keeps what it was traced with.
+    self._score_function = tf.function(
+      lambda images: self._score(
+        self._statistics(images, self._score.statistics)
+      ),
+      reduce_retracing=True,
+    )
+    self._statistics_function = tf.function(
+      lambda images: self._statistics(images, self._score.statistics),
+      reduce_retracing=True,
+    )
+
+  def _statistics_of(self, dataset):
+    """Returns the statistics of all images, as arrays by name."""
+    if not isinstance(dataset, tf.data.Dataset):
+      dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
+    parts = {name: [] for name in self._score.statistics}
+    for batch in dataset:
+      images = batch[0] if isinstance(batch, tuple | list) else batch
+      for name, value in self._statistics_function(images).items():
+        parts[name].append(value.numpy())
+    return {
+      name: np.concatenate(part) if part else np.zeros([0])
+      for name, part in parts.items()
+    }
+
+
+_BATCH_SIZE = 128
+
+
+class _Export(tf.Module):
+  """The functions of a detector that a SavedModel keeps."""
+
+  def __init__(self, detector):
+    super().__init__()
+    # The variables alone: a SavedModel has no use for TFP's objects.
+    self.exported_variables = detector._variables()
+    self._image_shape = detector.image_shape
+    self.score = tf.function(detector.score)
+    self.p_value = tf.function(detector.p_value)
+    self.predict = tf.function(detector.predict)
+    for dtype in (tf.uint8, tf.float32):
+      images = self._images(dtype)
+      self.score.get_concrete_function(images)
+      self.p_value.get_concrete_function(images)
+      self.predict.get_concrete_function(images, self._false_alarm_rate())
+
+  def signatures(self):
+    """Returns the concrete functions of the signatures by name."""
+    images = self._images(tf.uint8)
+    return {
+      'score': tf.function(
+        lambda images: {'score': self.score(images)}
+      ).get_concrete_function(images),
+      'p_value': tf.function(
+        lambda images: {'p_value': self.p_value(images)}
+      ).get_concrete_function(images),
+      'predict': tf.function(
+        lambda images, false_alarm_rate: {
+          'is_out_of_distribution': self.predict(images, false_alarm_rate)
+        }
+      ).get_concrete_function(images, self._false_alarm_rate()),
+    }
+
+  def _images(self, dtype):
+    return tf.TensorSpec([None, *self._image_shape], dtype, name='images')
+
+  def _false_alarm_rate(self):
+    return tf.TensorSpec([], tf.float64, name='false_alarm_rate')

@@ -1,0 +1,99 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Norm of the gradient of the log-probability with respect to the input."""
+
+import collections
+
+import tensorflow as tf
+
+from tfp_ood.stats.score import Score
+
+__all__ = [
+  'LogProbAndScoreNorm',
+  'ScoreNorm',
+  'log_prob_and_score_norm',
+  'score_norm',
+]
+
+LogProbAndScoreNorm = collections.namedtuple(
+  'LogProbAndScoreNorm', ['log_prob', 'score_norm']
+)
+
+
+def score_norm(log_prob, x):
+  """Norm of the score function: how steep the log-probability is at `x`.
+
+      score = || d log p(x) / dx ||_2
+
+  over all dimensions of an example. Small at a mode, large where a small step
+  would change much; the distribution's own samples lie in between.
+
+  Args:
+    log_prob: callable from a batch of examples to their log-probabilities,
+      `[batch]`, differentiable, each depending on its own example alone.
+    x: `Tensor` of shape `[batch, ...]`; integers are cast to float32.
+
+  Returns:
+    `Tensor` of shape `[batch]`, in nats per unit of `x` (nats per grey level
+    for raw pixels).
+
+  Raises:
+    ValueError: if `log_prob(x)` does not depend on `x`.
+
+  #### Example
+
+  >>> import tensorflow as tf
+  >>> normal = lambda x: -tf.reduce_sum(x**2, axis=1) / 2
+  >>> score_norm(normal, tf.constant([[3., 4.], [0., 0.]])).numpy().tolist()
+  [5.0, 0.0]
+  """
+  return log_prob_and_score_norm(log_prob, x).score_norm
+
+
+def log_prob_and_score_norm(log_prob, x):
+  """`score_norm` and the log-probabilities it comes with.
+
+  Args:
+    log_prob: as for `score_norm`. It may also return a tuple or namedtuple of
+      terms of shape `[batch]` whose sum is the log-probability.
+    x: as for `score_norm`.
+
+  Returns:
+    `LogProbAndScoreNorm`: `log_prob` as the callable returned it, and
+    `score_norm` of shape `[batch]`.
+
+  Raises:
+    ValueError: if `log_prob(x)` does not depend on `x`.
+
+  #### Example
+
+  >>> import tensorflow as tf
+  >>> normal = lambda x: -tf.reduce_sum(x**2, axis=1) / 2
+  >>> log_prob_and_score_norm(normal, tf.constant([[3., 4.]]))[0].numpy()
+  array([-12.5], dtype=float32)
+  """
+  x = tf.convert_to_tensor(x, name='x')
+  if not x.dtype.is_floating:
+    x = tf.cast(x, tf.float32)
+  with tf.GradientTape(watch_accessed_variables=False) as tape:
+    tape.watch(x)
+    result = log_prob(x)
+    total = tf.add_n(tf.nest.flatten(result))
+  gradient = tape.gradient(total, x)
+  if gradient is None:
+    raise ValueError('score_norm: `log_prob(x)` does not depend on `x`.')
+  # In float32 at least: the sum of squares overflows half precision.
+  gradient = tf.cast(
+    gradient, tf.float64 if x.dtype == tf.float64 else tf.float32
+  )
+  squares = tf.reduce_sum(gradient**2, axis=range(1, gradient.shape.rank))
+  return LogProbAndScoreNorm(result, tf.sqrt(squares))
+
+
+class ScoreNorm(Score):
+  """The statistic `score_norm` as it is."""
+
+  statistics = ('score_norm',)
+
+  def __call__(self, statistics):
+    return statistics['score_norm']

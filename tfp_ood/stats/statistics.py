@@ -1,0 +1,191 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics of images under models, from which scores are made."""
+
+import tensorflow as tf
+
+from tfp_ood.stats.bits_per_dim import bits_per_dim
+from tfp_ood.stats.compression import (
+  compressed_bits_per_dim,
+  png_bits_per_dim,
+)
+from tfp_ood.stats.score_norm import log_prob_and_score_norm
+
+__all__ = ['Statistics']
+
+
+class Statistics:
+  """Named statistics of images under models, each computed once.
+
+  Scores are made of a few statistics and share most of them. Asked for several,
+  this runs every model once:
+
+  | name | from | what it is |
+  |---|---|---|
+  | `log_prob` | distribution | log-probability, nats |
+  | `bits_per_dim` | distribution | the same in bits per dimension |
+  | `density`, `volume` | distribution | its two terms, of a flow |
+  | `score_norm` | distribution | norm of its gradient |
+  | `optimized_log_prob` | distribution | with each image's best posterior |
+  | `background_log_prob` | background | log-probability, nats |
+  | `ensemble_log_probs` | ensemble | log-probabilities, `[batch, members]` |
+  | `png_bits_per_dim` | the image | size as PNG, in graph |
+  | `compressed_bits_per_dim` | the image | best of several, by Pillow |
+
+  A model is any object with `log_prob(images)`, such as a TFP distribution over
+  images. `density` and `volume` need a method `log_prob_terms(images)`, as
+  `tfp_ood.distributions.ImageFlow` has, `optimized_log_prob` a method of that
+  name.
+
+  #### Example
+
+  >>> import tensorflow as tf
+  >>> import tensorflow_probability as tfp
+  >>> normal = tfp.distributions.Sample(
+  ...     tfp.distributions.Normal(128., 50.), [8, 8, 3])
+  >>> statistics = Statistics(normal)
+  >>> images = tf.zeros([5, 8, 8, 3], tf.uint8)
+  >>> values = statistics(images, ['log_prob', 'png_bits_per_dim'])
+  >>> [value.shape for value in values.values()]
+  [TensorShape([5]), TensorShape([5])]
+  """
+
+  def __init__(self, distribution, background=None, ensemble=()):
+    """Instantiates the statistics.
+
+    Args:
+      distribution: the model of the in-distribution images.
+      background: the model of the background; see `likelihood_ratio`.
+      ensemble: models of the in-distribution images, for `waic`.
+    """
+    self.distribution = distribution
+    self.background = background
+    self.ensemble = tuple(ensemble)
+
+  @property
+  def models(self):
+    """All models, each once, in a fixed order."""
+    models = [self.distribution, self.background, *self.ensemble]
+    return list({id(m): m for m in models if m is not None}.values())
+
+  @property
+  def names(self):
+    """Names of the statistics that can be computed, a tuple."""
+    available = {
+      'density': hasattr(self.distribution, 'log_prob_terms'),
+      'volume': hasattr(self.distribution, 'log_prob_terms'),
+      'optimized_log_prob': hasattr(self.distribution, 'optimized_log_prob'),
+      'background_log_prob': self.background is not None,
+      'ensemble_log_probs': bool(self.ensemble),
+    }
+    return tuple(name for name in _NAMES if available.get(name, True))
+
+  def check(self, names):
+    """Raises unless all statistics named can be computed.
+
+    Args:
+      names: iterable of `str`.
+
+    Raises:
+      ValueError: if one is unknown, or its model was not given.
+    """
+    for name in names:
+      if name not in _NAMES:
+        raise ValueError(
+          f'Statistics: unknown statistic {name!r}; there are '
+          f'{", ".join(_NAMES)}.'
+        )
+      if name not in self.names:
+        raise ValueError(f'Statistics: {name!r} needs {_NEEDS[name]}.')
+
+  def __call__(self, images, names):
+    """Computes statistics.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`, the
+        batch of any size.
+      names: iterable of names of statistics.
+
+    Returns:
+      `dict` from each name to a `Tensor` of shape `[batch]`
+      (`ensemble_log_probs`: `[batch, members]`).
+
+    Raises:
+      ValueError: if a statistic is unknown or its model was not given, or the
+        images are not a batch.
+    """
+    names = tuple(names)
+    self.check(names)
+    images = tf.convert_to_tensor(images, name='images')
+    if images.shape.rank is None or images.shape.rank < 2:
+      raise ValueError(
+        'Statistics: `images` must be a batch, [batch, height, width, '
+        f'channels]; got shape {images.shape}.'
+      )
+    values = self._of_distribution(images, names)
+    if 'background_log_prob' in names:
+      values['background_log_prob'] = self.background.log_prob(images)
+    if 'ensemble_log_probs' in names:
+      values['ensemble_log_probs'] = tf.stack(
+        [member.log_prob(images) for member in self.ensemble], axis=-1
+      )
+    if 'png_bits_per_dim' in names:
+      values['png_bits_per_dim'] = png_bits_per_dim(images)
+    if 'compressed_bits_per_dim' in names:
+      values['compressed_bits_per_dim'] = compressed_bits_per_dim(images)
+    return {name: values[name] for name in names}
+
+  def _of_distribution(self, images, names):
+    """Runs the distribution once, and back once if its gradient is asked for."""
+    needs = set(names)
+    values = {}
+    if 'optimized_log_prob' in needs:
+      values['optimized_log_prob'] = self.distribution.optimized_log_prob(
+        images
+      )
+    if not needs & _OF_LOG_PROB:
+      return values
+    # The terms cost no more than their sum.
+    has_terms = hasattr(self.distribution, 'log_prob_terms')
+    log_prob = (
+      self.distribution.log_prob_terms
+      if has_terms
+      else self.distribution.log_prob
+    )
+    if 'score_norm' in needs:
+      result, values['score_norm'] = log_prob_and_score_norm(log_prob, images)
+    else:
+      result = log_prob(images)
+    if has_terms:
+      values['density'], values['volume'] = result
+      result = result.density + result.volume
+    values['log_prob'] = result
+    if 'bits_per_dim' in needs:
+      event_size = self.distribution.event_shape.num_elements()
+      values['bits_per_dim'] = bits_per_dim(result, event_size)
+    return values
+
+
+_OF_LOG_PROB = {'log_prob', 'bits_per_dim', 'density', 'volume', 'score_norm'}
+_NEEDS = {
+  'density': 'a distribution with a method `log_prob_terms`',
+  'volume': 'a distribution with a method `log_prob_terms`',
+  'optimized_log_prob': (
+    'a distribution with an encoder, that is with a method '
+    '`optimized_log_prob(images)`'
+  ),
+  'background_log_prob': 'the argument `background`',
+  'ensemble_log_probs': 'the argument `ensemble`',
+}
+_NAMES = (
+  'log_prob',
+  'bits_per_dim',
+  'density',
+  'volume',
+  'score_norm',
+  'optimized_log_prob',
+  'background_log_prob',
+  'ensemble_log_probs',
+  'png_bits_per_dim',
+  'compressed_bits_per_dim',
+)
