@@ -82,7 +82,9 @@ def datasets(evaluation, config, data_dir):
     result[f'{other} test'] = load(
       f'{other}/test',
       limit=limit,
-      transformation=lambda images: _fit_to_shape(images, image_shape),
+      transformation=lambda images: flow_training.fit_to_shape(
+        images, image_shape
+      ),
     )
   result[f'{name} upside down'] = load(
     flow_training.test_name(config),
@@ -163,7 +165,7 @@ def evaluate(models, datasets, evaluation, config, output_dir):
     ),
   }
   if 'ensemble_log_probs' in training:
-    results['waic'] = _waic_parts(statistics)
+    results['ensemble'] = _ensemble(statistics, names)
   return results, arrays
 
 
@@ -172,17 +174,6 @@ def _states(config):
   if config['model'] == 'cv_glow':
     return ('density', 'score_norm')
   return ('density', 'volume', 'score_norm')
-
-
-def _fit_to_shape(images, shape):
-  """Crops or pads with black, and makes grey images colour ones."""
-  height, width, channels = shape
-  images = tf.image.resize_with_crop_or_pad(images, height, width)
-  if images.shape[-1] == 1 and channels == 3:
-    images = tf.image.grayscale_to_rgb(images)
-  elif images.shape[-1] == 3 and channels == 1:
-    images = tf.image.rgb_to_grayscale(images)
-  return images
 
 
 def _statistics(models, datasets, scores, output_dir):
@@ -213,13 +204,26 @@ def _statistics(models, datasets, scores, output_dir):
     path += '.npz'
     known = {}
     if os.path.exists(path):
-      known = tfp_ood.reporting.read_arrays(path)
+      known = _up_to_date(
+        tfp_ood.reporting.read_arrays(path), dataset, len(statistics.ensemble)
+      )
     missing = tuple(key for key in needed if key not in known)
     if missing:
       known |= _compute(function(missing), name, dataset)
       tfp_ood.reporting.write_arrays(path, known)
     results[name] = known
   return results
+
+
+def _up_to_date(known, dataset, ensemble_size):
+  """Drops statistics of a run with other --num_evaluated or --ensemble_size."""
+  count = sum(len(labels) for _, labels in dataset)
+  return {
+    name: values
+    for name, values in known.items()
+    if len(values) == count
+    and (name != 'ensemble_log_probs' or values.shape[1] == ensemble_size)
+  }
 
 
 def _compute(function, dataset_name, dataset):
@@ -415,15 +419,40 @@ def _p_values(scored, names):
   return results
 
 
-def _waic_parts(statistics):
-  parts = {}
-  for name, values in statistics.items():
-    terms = stats.waic(values['ensemble_log_probs'])
-    parts[name] = {
-      'mean': flow_report.mean_and_error(terms.mean),
-      'variance': flow_report.mean_and_error(terms.variance),
+def _ensemble(statistics, names):
+  """Takes the ensemble apart: WAIC's two parts, and its members by themselves.
+
+  Returns:
+    `dict` by data set: mean and variance over the members, averaged over the
+    images, AUROCs of each as a score, and the mean over the members of the
+    AUROC of the likelihood, with its interval over training runs.
+  """
+  log_probs = {name: statistics[name]['ensemble_log_probs'] for name in names}
+  terms = {name: stats.waic(log_probs[name]) for name in names}
+  first = names[0]
+  results = {}
+  for name in names:
+    results[name] = {
+      'mean': flow_report.mean_and_error(terms[name].mean),
+      'variance': flow_report.mean_and_error(terms[name].variance),
     }
-  return parts
+    if name == first:
+      continue
+    results[name] |= {
+      'auroc_of_mean': stats.auroc(-terms[first].mean, -terms[name].mean),
+      'auroc_of_variance': stats.auroc(
+        terms[first].variance, terms[name].variance
+      ),
+      'auroc_of_members': stats.mean_over_seeds(
+        [
+          stats.auroc(-inside, -outside)
+          for inside, outside in zip(
+            log_probs[first].T, log_probs[name].T, strict=True
+          )
+        ]
+      )._asdict(),
+    }
+  return results
 
 
 def _second_order(datasets, log_prob, grayed, config, output_dir):

@@ -354,6 +354,11 @@ def _train_all(config, evaluation, output_dir, strategy):
         'seed': config['seed'] + member,
         'train_minutes': evaluation['ensemble']['train_minutes'],
       }
+  # Before hours of training: are all the images there?
+  for model_config in configs.values():
+    _image_shape(flow_training.train_name(model_config))
+    _image_shape(flow_training.test_name(model_config))
+  image_shape = _image_shape(flow_training.train_name(config))
   flows, trainings = {}, {}
   for folder, model_config in configs.items():
     if folder:
@@ -362,6 +367,7 @@ def _train_all(config, evaluation, output_dir, strategy):
       flows[folder], trainings[folder] = flow_training.train(
         model_config,
         os.path.join(output_dir, folder),
+        image_shape,
         strategy,
         _DATA_DIR.value,
         tensorboard=_TENSORBOARD.value,

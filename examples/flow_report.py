@@ -21,7 +21,7 @@ __all__ = ['mean_and_error', 'print_summary', 'read_epochs', 'write_report']
 reporting = tfp_ood.reporting
 
 _WATCHED = 'val_bits_per_dim_'
-_LIKELIHOOD = 'negative_log_likelihood'
+_NBSP = '\u00a0'
 
 
 def mean_and_error(values):
@@ -119,11 +119,21 @@ class _Report(reporting.Report):
 
 
 def _interval(auroc):
-  return f'[{auroc["lower"]:.3f}, {auroc["upper"]:.3f}]'
+  # No line breaks within.
+  return f'[{auroc["lower"]:.3f},{_NBSP}{auroc["upper"]:.3f}]'
+
+
+_TITLES = {
+  'waic': 'WAIC',
+  'input_complexity': 'input complexity (PNG)',
+  'input_complexity_best': 'input complexity (best compressor)',
+  'density_of_states_kde': 'density of states (KDE)',
+  'density_of_states_svm': 'density of states (one-class SVM)',
+}
 
 
 def _title(score):
-  return score.replace('_', ' ')
+  return _TITLES.get(score, score.replace('_', ' '))
 
 
 def _add_summary(report, results, names):
@@ -178,6 +188,8 @@ _METRICS = {
 def _add_scores(report, results, arrays, names):
   report.add_heading('Score by score')
   for score, metrics in results['metrics'].items():
+    title = _title(score)
+    report.add_heading(title[0].upper() + title[1:], level=3)
     scores = {name: arrays[f'{name}/scores/{score}'] for name in names}
     report.add_figure_and_file(
       f'{score}_histogram',
@@ -198,14 +210,15 @@ def _add_scores(report, results, arrays, names):
       f'{_title(score)}: {names[0]} against the others.',
     )
     report.add_table(
-      ['metric', *names[2:]],
+      ['data set', *_METRICS.values()],
       [
-        [title, *(f'{metrics[name][key]:.3f}' for name in names[2:])]
-        for key, title in _METRICS.items()
+        [name, *(f'{metrics[name][key]:.3f}' for key in _METRICS)]
+        for name in names[2:]
       ],
     )
   compared = results['compared_with_likelihood']
   if compared:
+    report.add_heading('Beside the likelihood', level=3)
     report.add_table(
       ['score', *names[2:]],
       [
@@ -221,19 +234,41 @@ def _add_scores(report, results, arrays, names):
       caption='AUROC less that of the negative log-likelihood on the same '
       "images, with the 95 % interval of DeLong's paired test.",
     )
-  if 'waic' in results:
-    report.add_table(
-      ['data set', 'mean of the ensemble (nats)', 'variance (nats squared)'],
+  if 'ensemble' in results:
+    _add_ensemble(report, results['ensemble'])
+
+
+def _add_ensemble(report, ensemble):
+  report.add_heading('The ensemble', level=3)
+  report.add_table(
+    [
+      'data set',
+      'mean (nats)',
+      'variance (nats squared)',
+      'AUROC of minus the mean',
+      'AUROC of the variance',
+      "AUROC of the members' likelihoods",
+    ],
+    [
       [
-        [
-          name,
-          f'{parts["mean"]["mean"]:.1f}',
-          f'{parts["variance"]["mean"]:.1f}',
-        ]
-        for name, parts in results['waic'].items()
-      ],
-      caption='The two parts of WAIC.',
-    )
+        name,
+        f'{parts["mean"]["mean"]:.0f}',
+        f'{parts["variance"]["mean"]:.0f}',
+        *(
+          f'{parts[key]:.3f}' if key in parts else '-'
+          for key in ('auroc_of_mean', 'auroc_of_variance')
+        ),
+        f'{parts["auroc_of_members"]["mean"]:.3f} '
+        + _interval(parts['auroc_of_members'])
+        if 'auroc_of_members' in parts
+        else '-',
+      ]
+      for name, parts in ensemble.items()
+    ],
+    caption='The two parts of WAIC, of log-probabilities over the members, and '
+    'the mean over the members of the AUROC of the negative log-likelihood, '
+    'with its 95 % interval over training runs.',
+  )
 
 
 def _add_typicality(report, results):
@@ -358,7 +393,7 @@ def _covariance(terms):
 
 
 def _with_error(value, error):
-  return f'{value:.0f} +- {error:.0f}'
+  return f'{value:.0f} +-{_NBSP}{error:.0f}'
 
 
 def _add_likelihoods(report, results, arrays, names):

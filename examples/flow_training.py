@@ -16,6 +16,7 @@ __all__ = [
   'MODELS',
   'OtherSettingsError',
   'check_configuration',
+  'fit_to_shape',
   'is_chief',
   'load',
   'restore',
@@ -57,6 +58,19 @@ def test_name(config):
   return f'{config["in_distribution"]}/{config["test_split"]}'
 
 
+def fit_to_shape(images, shape):
+  """Crops or pads with black, and makes grey images colour ones."""
+  if images.shape[1:] == shape:
+    return images
+  height, width, channels = shape
+  images = tf.image.resize_with_crop_or_pad(images, height, width)
+  if images.shape[-1] == 1 and channels == 3:
+    images = tf.image.grayscale_to_rgb(images)
+  elif images.shape[-1] == 3 and channels == 1:
+    images = tf.image.rgb_to_grayscale(images)
+  return images
+
+
 def check_configuration(path, config):
   """Raises OtherSettingsError where a folder holds a run of other settings.
 
@@ -83,13 +97,16 @@ def check_configuration(path, config):
     )
 
 
-def train(config, output_dir, strategy, data_dir, tensorboard=False):
+def train(
+  config, output_dir, image_shape, strategy, data_dir, tensorboard=False
+):
   """Trains a flow, or resumes, or restores what was trained.
 
   Args:
     config: `dict`, all that decides what is trained: see `flow_experiment`.
     output_dir: the model's folder. It will hold configuration.json, weights,
       training.json and, while training, a backup.
+    image_shape: `[height, width, channels]`; images of another are fitted.
     strategy: `tf.distribute.Strategy`.
     data_dir: folder of prepared TFDS data sets.
     tensorboard: whether to write TensorBoard logs.
@@ -100,9 +117,6 @@ def train(config, output_dir, strategy, data_dir, tensorboard=False):
   configuration = os.path.join(output_dir, 'configuration.json')
   check_configuration(configuration, config)
   tfp_ood.reporting.write_results(configuration, config)
-  image_shape = (
-    load(train_name(config), config, data_dir).element_spec[0].shape[1:]
-  )
   tf_keras.utils.set_random_seed(config['seed'])
   with strategy.scope():
     model = _build_model(config, image_shape)
@@ -171,7 +185,12 @@ def _build_model(config, image_shape):
 
 
 def _fit(model, config, output_dir, data_dir, tensorboard):
-  kwargs = {}
+  fitted = dict(
+    transformation=lambda images: fit_to_shape(
+      images, model.distribution.event_shape
+    )
+  )
+  kwargs = dict(fitted)
   if config['mutation_rate']:
     kwargs['random_transformation'] = lambda images, seed: (
       tfp_ood.datasets.mutate(images, config['mutation_rate'], seed)
@@ -184,7 +203,9 @@ def _fit(model, config, output_dir, data_dir, tensorboard):
     )
   )
   others = {
-    name: load(f'{name}/test', config, data_dir, limit=_NUM_VALIDATION)
+    name: load(
+      f'{name}/test', config, data_dir, limit=_NUM_VALIDATION, **fitted
+    )
     for name in config['watched']
   }
   log = os.path.join(output_dir, 'epochs.csv')

@@ -274,6 +274,10 @@ class ImageFlow(tfp.distributions.Distribution):
         f'{self.name}: `images` must have shape [batch..., '
         f'{", ".join(map(str, self._image_shape))}], got {images.shape}.'
       )
+    # Where a graph does not know the shape, no pixel may stand for several.
+    images = tf.ensure_shape(
+      images, images.shape[:-3].concatenate(self._image_shape)
+    )
     if images.dtype == tf.uint8 and self.num_values == 256:
       return images  # Cannot be out of range.
     if tf.executing_eagerly():

@@ -44,7 +44,7 @@ _CSS = """\
 }
 * { box-sizing: border-box; }
 body {
-  max-width: 52rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
+  max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 4rem;
   background: var(--page); color: var(--ink);
   font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: break-word;
 }
@@ -72,7 +72,7 @@ figcaption { margin-top: 0.5rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: 0.5rem; }
 th, td {
-  padding: 0.35rem 0.8rem; text-align: left; white-space: nowrap;
+  padding: 0.35rem 0.6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line);
 }
 thead th { border-bottom-width: 2px; }

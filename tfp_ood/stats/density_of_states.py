@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn import neighbors, svm
 
+from tfp_ood.stats import _tensors
 from tfp_ood.stats.score import Score
 
 __all__ = ['DensityOfStates']
@@ -78,6 +79,11 @@ class DensityOfStates(Score):
     for name in self._learned:
       setattr(self, name, None)
 
+  @property
+  def description(self):
+    """What the score is, a `str`; a `Detector` loads its like alone."""
+    return f'{super().description} by {self._method}'
+
   def fit(self, statistics):
     """Fits the density of the statistics of in-distribution examples.
 
@@ -124,6 +130,9 @@ class DensityOfStates(Score):
           f'DensityOfStates: the statistic {name!r} must be one number per '
           f'example, got shape {column.shape}.'
         )
+      _tensors.check_same_shape(
+        **{f'{self.statistics[0]} (the first)': columns[0], name: column}
+      )
     return tf.stack(columns, axis=-1)
 
   def _check(self, values):

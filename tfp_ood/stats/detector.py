@@ -82,15 +82,21 @@ class Detector:
       The detector itself.
 
     Raises:
-      ValueError: if there are no images, or a score is NaN.
+      ValueError: if there are no images, or a score is NaN; then the detector is
+        as before.
     """
-    values = self._statistics_of(dataset)
-    if training is not None:
-      self._score.fit(self._statistics_of(training))
-    elif not self._score.is_fitted:
-      self._score.fit({name: value[::2] for name, value in values.items()})
-      values = {name: value[1::2] for name, value in values.items()}
-    self._calibrate(np.asarray(self._score(values)))
+    values = self._statistics_of(dataset, 'dataset')
+    learned = self._score.get_state()
+    try:
+      if training is not None:
+        self._score.fit(self._statistics_of(training, 'training'))
+      elif not self._score.is_fitted:
+        self._score.fit({name: value[::2] for name, value in values.items()})
+        values = {name: value[1::2] for name, value in values.items()}
+      self._calibrate(np.asarray(self._score(values)))
+    except BaseException:
+      self._score.set_state(learned)
+      raise
     return self
 
   def score(self, images):
@@ -102,7 +108,9 @@ class Detector:
     Returns:
       Floating-point `Tensor` of shape `[batch]`.
     """
-    return self._score_function(tf.convert_to_tensor(images, name='images'))
+    # A shape that the first call would refuse could pass through a later trace,
+    # which is for any shape.
+    return self._score_function(self._statistics.as_batch(images))
 
   def p_value(self, images):
     """P-values of the hypothesis that images are in-distribution.
@@ -132,9 +140,18 @@ class Detector:
       Boolean `Tensor` of shape `[batch]`.
 
     Raises:
-      ValueError: if the detector is not calibrated, or (eagerly) a score is NaN.
+      ValueError: if the detector is not calibrated, the rate is not between 0
+        and 1, or (eagerly) a score is NaN.
     """
-    return self.p_value(images) <= tf.cast(false_alarm_rate, tf.float64)
+    # Python's 0.01, by way of float32, would be less than the p-value 1 / 100.
+    rate = tf.convert_to_tensor(false_alarm_rate, dtype_hint=tf.float64)
+    value = tf.get_static_value(rate)
+    if value is not None and not 0.0 < value < 1.0:
+      raise ValueError(
+        '`false_alarm_rate` must lie strictly between 0 and 1, such as 0.05; '
+        f'got {false_alarm_rate!r}.'
+      )
+    return self.p_value(images) <= tf.cast(rate, tf.float64)
 
   def threshold(self, false_alarm_rate=0.05):
     """The score above which `predict` flags an image.
@@ -161,7 +178,7 @@ class Detector:
     write_arrays(
       path,
       {
-        'score': type(self._score).__name__,
+        'score': self._score.description,
         'calibration_scores': self._calibration_scores,
         **{
           _LEARNED + name: value
@@ -191,16 +208,20 @@ class Detector:
     arrays = read_arrays(path)
     variables = self._variables()
     there = [
-      arrays[name].shape for name in arrays if name.startswith(_VARIABLE)
+      (array.shape, array.dtype)
+      for name, array in arrays.items()
+      if name.startswith(_VARIABLE)
     ]
-    here = [tuple(variable.shape) for variable in variables]
+    here = [
+      (tuple(variable.shape), variable.dtype.as_numpy_dtype)
+      for variable in variables
+    ]
     score = str(arrays.get('score', 'no detector'))
-    if score != type(self._score).__name__ or there != here:
+    if score != self._score.description or there != here:
       raise ValueError(
         f'Detector: {path} is of a detector with another score or other models '
-        f'({score}, {len(there)} variables; here '
-        f'{type(self._score).__name__}, {len(here)}). Build this one as that '
-        'one was.'
+        f'({score}, {len(there)} variables; here {self._score.description}, '
+        f'{len(here)}). Build this one as that one was.'
       )
     for index, variable in enumerate(variables):
       variable.assign(arrays[f'{_VARIABLE}{index}'])
@@ -255,8 +276,8 @@ class Detector:
   def _calibrate(self, scores):
     if not scores.size:
       raise ValueError(
-        'Detector: there are no images to calibrate on; give at least one '
-        '(two for a score that learns).'
+        'Detector: no image is left to calibrate on; a score that learns needs '
+        'at least two.'
       )
     if np.any(np.isnan(scores)):
       raise ValueError(
@@ -286,19 +307,23 @@ class Detector:
       reduce_retracing=True,
     )
 
-  def _statistics_of(self, dataset):
+  def _statistics_of(self, dataset, argument):
     """Returns the statistics of all images, as arrays by name."""
     if not isinstance(dataset, tf.data.Dataset):
       dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
     parts = {name: [] for name in self._score.statistics}
     for batch in dataset:
       images = batch[0] if isinstance(batch, tuple | list) else batch
+      images = self._statistics.as_batch(images)
       for name, value in self._statistics_function(images).items():
         parts[name].append(value.numpy())
-    return {
+    values = {
       name: np.concatenate(part) if part else np.zeros([0])
       for name, part in parts.items()
     }
+    if any(not value.size for value in values.values()):
+      raise ValueError(f'Detector: `{argument}` holds no images.')
+    return values
 
 
 _BATCH_SIZE = 128

@@ -57,7 +57,17 @@ def input_complexity(bits_per_dim, compressed_bits_per_dim):
 
 
 class InputComplexity(Score):
-  """`input_complexity` of `bits_per_dim` and a compressed size."""
+  """`input_complexity` of `bits_per_dim` and a compressed size.
+
+  #### Example
+
+  >>> score = InputComplexity()
+  >>> score.statistics
+  ('bits_per_dim', 'png_bits_per_dim')
+  >>> score({'bits_per_dim': [3.5, 2.5],
+  ...        'png_bits_per_dim': [5.0, 3.0]}).numpy().tolist()
+  [-1.5, -0.5]
+  """
 
   def __init__(self, compressed='png_bits_per_dim'):
     """Instantiates the score.

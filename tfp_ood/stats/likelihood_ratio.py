@@ -66,7 +66,15 @@ def likelihood_ratio(log_prob, background_log_prob):
 
 
 class LikelihoodRatio(Score):
-  """`likelihood_ratio` of `log_prob` and `background_log_prob`."""
+  """`likelihood_ratio` of `log_prob` and `background_log_prob`.
+
+  #### Example
+
+  >>> score = LikelihoodRatio()
+  >>> score({'log_prob': [-90., -100.],
+  ...        'background_log_prob': [-100., -95.]}).numpy().tolist()
+  [-10.0, 5.0]
+  """
 
   statistics = ('log_prob', 'background_log_prob')
 

@@ -56,7 +56,15 @@ def likelihood_regret(log_prob, optimized_log_prob):
 
 
 class LikelihoodRegret(Score):
-  """`likelihood_regret` of `log_prob` and `optimized_log_prob`."""
+  """`likelihood_regret` of `log_prob` and `optimized_log_prob`.
+
+  #### Example
+
+  >>> score = LikelihoodRegret()
+  >>> score({'log_prob': [-90., -100.],
+  ...        'optimized_log_prob': [-80., -99.]}).numpy().tolist()
+  [10.0, 1.0]
+  """
 
   statistics = ('log_prob', 'optimized_log_prob')
 

@@ -35,7 +35,13 @@ def negative_log_likelihood(log_prob):
 
 
 class NegativeLogLikelihood(Score):
-  """`negative_log_likelihood` of the statistic `log_prob`."""
+  """`negative_log_likelihood` of the statistic `log_prob`.
+
+  #### Example
+
+  >>> NegativeLogLikelihood()({'log_prob': [-3.0, -5.0]}).numpy().tolist()
+  [3.0, 5.0]
+  """
 
   statistics = ('log_prob',)
 

@@ -18,6 +18,24 @@ class Score(abc.ABC):
 
   Subclasses set `statistics` and define `__call__`. What `fit` learns is listed
   in `_learned`, names of attributes which are arrays, and `None` before.
+
+  #### Example
+
+  >>> import tensorflow as tf
+  >>> class BitsAbove(Score):
+  ...   '''Bits per dimension above those of the worst image known.'''
+  ...   statistics = ('bits_per_dim',)
+  ...   _learned = ('worst',)
+  ...   worst = None
+  ...   def fit(self, statistics):
+  ...     self.worst = max(statistics['bits_per_dim'])
+  ...     return self
+  ...   def __call__(self, statistics):
+  ...     self._check_is_fitted()
+  ...     return tf.constant(statistics['bits_per_dim']) - self.worst
+  >>> score = BitsAbove().fit({'bits_per_dim': [3.0, 3.5]})
+  >>> score({'bits_per_dim': [3.25, 4.0]}).numpy().tolist()
+  [-0.25, 0.5]
   """
 
   statistics = ()
@@ -47,6 +65,11 @@ class Score(abc.ABC):
     Returns:
       Floating-point `Tensor` of shape `[batch]`.
     """
+
+  @property
+  def description(self):
+    """What the score is, a `str`; a `Detector` loads its like alone."""
+    return f'{type(self).__name__}({", ".join(self.statistics)})'
 
   @property
   def learns(self):

@@ -6,6 +6,7 @@ import collections
 
 import tensorflow as tf
 
+from tfp_ood.stats import _tensors
 from tfp_ood.stats.score import Score
 
 __all__ = [
@@ -91,9 +92,15 @@ def log_prob_and_score_norm(log_prob, x):
 
 
 class ScoreNorm(Score):
-  """The statistic `score_norm` as it is."""
+  """The statistic `score_norm` as it is.
+
+  #### Example
+
+  >>> ScoreNorm()({'score_norm': [5.0, 0.0]}).numpy().tolist()
+  [5.0, 0.0]
+  """
 
   statistics = ('score_norm',)
 
   def __call__(self, statistics):
-    return statistics['score_norm']
+    return _tensors.as_float(statistics['score_norm'], 'score_norm')

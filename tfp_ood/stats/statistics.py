@@ -33,7 +33,7 @@ class Statistics:
   | `compressed_bits_per_dim` | the image | best of several, by Pillow |
 
   A model is any object with `log_prob(images)`, such as a TFP distribution over
-  images. `density` and `volume` need a method `log_prob_terms(images)`, as
+  images; if its `dtype` is floating, images are cast to it. `density` and `volume` need a method `log_prob_terms(images)`, as
   `tfp_ood.distributions.ImageFlow` has, `optimized_log_prob` a method of that
   name.
 
@@ -98,6 +98,33 @@ class Statistics:
       if name not in self.names:
         raise ValueError(f'Statistics: {name!r} needs {_NEEDS[name]}.')
 
+  def as_batch(self, images):
+    """Converts to a `Tensor`, with a check that it is a batch of images.
+
+    Args:
+      images: array-like of raw pixels, `[batch, height, width, channels]`.
+
+    Returns:
+      `Tensor` of shape `[batch, *distribution.event_shape]`.
+
+    Raises:
+      ValueError: if `images` have another shape, as far as it is known; what a
+        graph does not know is checked when it runs.
+    """
+    images = tf.convert_to_tensor(images, name='images')
+    # A model without an `event_shape` is asked about the batch only.
+    shape = tf.TensorShape([None]).concatenate(
+      tf.TensorShape(getattr(self.distribution, 'event_shape', None))
+    )
+    rank = images.shape.rank
+    if rank is None or rank < 2 or not images.shape.is_compatible_with(shape):
+      raise ValueError(
+        'Statistics: `images` must be a batch, '
+        f'{shape if shape.rank else "[batch, height, width, channels]"}; got '
+        f'shape {images.shape}.'
+      )
+    return tf.ensure_shape(images, shape)
+
   def __call__(self, images, names):
     """Computes statistics.
 
@@ -116,18 +143,15 @@ class Statistics:
     """
     names = tuple(names)
     self.check(names)
-    images = tf.convert_to_tensor(images, name='images')
-    if images.shape.rank is None or images.shape.rank < 2:
-      raise ValueError(
-        'Statistics: `images` must be a batch, [batch, height, width, '
-        f'channels]; got shape {images.shape}.'
-      )
-    values = self._of_distribution(images, names)
+    images = self.as_batch(images)
+    values = self._of_distribution(
+      _in_dtype_of(self.distribution, images), names
+    )
     if 'background_log_prob' in names:
-      values['background_log_prob'] = self.background.log_prob(images)
+      values['background_log_prob'] = _log_prob(self.background, images)
     if 'ensemble_log_probs' in names:
       values['ensemble_log_probs'] = tf.stack(
-        [member.log_prob(images) for member in self.ensemble], axis=-1
+        [_log_prob(member, images) for member in self.ensemble], axis=-1
       )
     if 'png_bits_per_dim' in names:
       values['png_bits_per_dim'] = png_bits_per_dim(images)
@@ -164,6 +188,18 @@ class Statistics:
       event_size = self.distribution.event_shape.num_elements()
       values['bits_per_dim'] = bits_per_dim(result, event_size)
     return values
+
+
+def _log_prob(model, images):
+  return model.log_prob(_in_dtype_of(model, images))
+
+
+def _in_dtype_of(model, images):
+  """Casts for TFP's own distributions, which take no `uint8`."""
+  dtype = getattr(model, 'dtype', None)
+  if isinstance(dtype, tf.DType) and dtype.is_floating:
+    return tf.cast(images, dtype)
+  return images
 
 
 _OF_LOG_PROB = {'log_prob', 'bits_per_dim', 'density', 'volume', 'score_norm'}

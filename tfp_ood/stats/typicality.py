@@ -44,11 +44,20 @@ def typicality(log_prob, entropy):
        typicality. 2019. https://arxiv.org/abs/1906.02994
   """
   log_prob = _tensors.as_float(log_prob, 'log_prob')
+  # Without the hint a Python float would pass through float32.
+  entropy = tf.convert_to_tensor(entropy, dtype_hint=log_prob.dtype)
   return tf.abs(-log_prob - tf.cast(entropy, log_prob.dtype))
 
 
 class Typicality(Score):
-  """`typicality` of the statistic `log_prob`; `fit` learns the entropy."""
+  """`typicality` of the statistic `log_prob`; `fit` learns the entropy.
+
+  #### Example
+
+  >>> score = Typicality().fit({'log_prob': [-90., -110.]})
+  >>> score({'log_prob': [-90., -100., -130.]}).numpy().tolist()
+  [10.0, 0.0, 30.0]
+  """
 
   statistics = ('log_prob',)
   _learned = ('entropy',)

@@ -65,9 +65,22 @@ def waic(log_probs, axis=-1):
 
 
 class Waic(Score):
-  """The score of `waic`, of the statistic `ensemble_log_probs`."""
+  """The score of `waic`, of the statistic `ensemble_log_probs`.
+
+  #### Example
+
+  >>> log_probs = [[-10., -14.], [-9., -9.]]  # Two examples, two models.
+  >>> Waic()({'ensemble_log_probs': log_probs}).numpy().tolist()
+  [16.0, 9.0]
+  """
 
   statistics = ('ensemble_log_probs',)
 
   def __call__(self, statistics):
-    return waic(statistics['ensemble_log_probs']).score
+    log_probs = tf.convert_to_tensor(statistics['ensemble_log_probs'])
+    if log_probs.shape.rank not in (None, 2):
+      raise ValueError(
+        'Waic: the statistic `ensemble_log_probs` must have the shape [batch, '
+        f'members], got {log_probs.shape}.'
+      )
+    return waic(log_probs).score

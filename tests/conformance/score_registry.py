@@ -1,0 +1,121 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Every public score, the variants of it worth a test, and what it reads."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tfp_ood import stats
+
+__all__ = ['COVERED_ELSEWHERE', 'EXCLUDED', 'SCORES', 'Entry']
+
+_INF = math.inf
+_NAN = math.nan
+_NUM_MEMBERS = 3
+
+# As of images of 3072 dimensions: half precision has steps of 4 nats there.
+_MEANS = {
+  'log_prob': (-7000.0, 200.0),
+  'bits_per_dim': (3.3, 0.3),
+  'density': (-4000.0, 100.0),
+  'volume': (-3000.0, 150.0),
+  'score_norm': (700.0, 60.0),
+  'optimized_log_prob': (-6900.0, 200.0),
+  'background_log_prob': (-7100.0, 200.0),
+  'ensemble_log_probs': (-7000.0, 30.0),
+  'png_bits_per_dim': (5.0, 0.5),
+  'compressed_bits_per_dim': (4.5, 0.5),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """How to make one score, and what its docstring says of infinite values.
+
+  Attributes:
+    build: callable without arguments that returns a new score, not fitted.
+    infinite: `dict` from `(statistic, value)` to the score of an example whose
+      statistic is that infinite value, the others being finite.
+  """
+
+  build: Callable
+  infinite: dict
+
+  def make(self, seed):
+    """Returns a new score, fitted if it learns."""
+    return self.build().fit(self.statistics(60, seed))
+
+  def statistics(self, count, seed, dtype=np.float64):
+    """Returns random statistics of as many examples."""
+    random = np.random.default_rng([seed, 2026])
+    values = {}
+    for name in self.build().statistics:
+      shape = [count, _NUM_MEMBERS] if name.startswith('ensemble') else [count]
+      values[name] = random.normal(*_MEANS[name], size=shape).astype(dtype)
+    return values
+
+
+def _difference(subtrahend, minuend):
+  """What infinite statistics do to `subtrahend - minuend`."""
+  return {
+    (subtrahend, -_INF): -_INF,
+    (subtrahend, _INF): _INF,
+    (minuend, -_INF): _INF,
+    (minuend, _INF): -_INF,
+  }
+
+
+def _always_infinite(*names):
+  return {(name, value): _INF for name in names for value in (-_INF, _INF)}
+
+
+SCORES = {
+  'negative_log_likelihood': Entry(
+    stats.NegativeLogLikelihood,
+    {('log_prob', -_INF): _INF, ('log_prob', _INF): -_INF},
+  ),
+  'typicality': Entry(stats.Typicality, _always_infinite('log_prob')),
+  'typicality_of_given_entropy': Entry(
+    lambda: stats.Typicality(entropy=7000.0), _always_infinite('log_prob')
+  ),
+  'likelihood_ratio': Entry(
+    stats.LikelihoodRatio, _difference('background_log_prob', 'log_prob')
+  ),
+  'likelihood_regret': Entry(
+    stats.LikelihoodRegret, _difference('optimized_log_prob', 'log_prob')
+  ),
+  # An infinite density has no variance.
+  'waic': Entry(
+    stats.Waic,
+    {('ensemble_log_probs', -_INF): _INF, ('ensemble_log_probs', _INF): _NAN},
+  ),
+  'input_complexity': Entry(
+    stats.InputComplexity, _difference('bits_per_dim', 'png_bits_per_dim')
+  ),
+  'input_complexity_of_several_compressors': Entry(
+    lambda: stats.InputComplexity('compressed_bits_per_dim'),
+    _difference('bits_per_dim', 'compressed_bits_per_dim'),
+  ),
+  'score_norm': Entry(stats.ScoreNorm, {('score_norm', _INF): _INF}),
+  'density_of_states_kde': Entry(
+    stats.DensityOfStates, _always_infinite('density', 'volume')
+  ),
+  'density_of_states_svm': Entry(
+    lambda: stats.DensityOfStates(
+      ('log_prob', 'score_norm', 'png_bits_per_dim'), method='one_class_svm'
+    ),
+    _always_infinite('log_prob', 'score_norm', 'png_bits_per_dim'),
+  ),
+}
+
+EXCLUDED = {'Score': 'abstract: a subclass says how statistics make a score'}
+
+# Public classes that are no scores, and the file that tests each.
+COVERED_ELSEWHERE = {
+  'Detector': 'stats/test_detector.py',
+  'Statistics': 'stats/test_statistics.py',
+  'TypicalityTest': 'stats/test_typicality_test.py',
+}

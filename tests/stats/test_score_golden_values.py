@@ -1,0 +1,506 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Every score beside a closed form, a file or another library's numbers."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from PIL import Image
+from sklearn import neighbors, svm
+
+from tfp_ood import stats
+from tfp_ood.stats import compression
+
+tfd = tfp.distributions
+
+_LOG_2_PI = math.log(2 * math.pi)
+
+
+def _gaussian_log_prob(x, mean=0.0, deviation=1.0):
+  """Of a Gaussian with independent coordinates, in NumPy."""
+  z = (x - mean) / deviation
+  constant = np.broadcast_to(np.log(deviation) + _LOG_2_PI / 2, x.shape)
+  return -np.sum(z**2 / 2 + constant, axis=-1)
+
+
+def _points(count=20, size=10, seed=0):
+  return np.random.default_rng(seed).normal(size=[count, size])
+
+
+# --------------------------------------------------------------- likelihood
+
+
+def test_negative_log_likelihood_of_a_gaussian():
+  x = _points()
+  gaussian = tfd.MultivariateNormalDiag(tf.fill([10], tf.ones([], 'float64')))
+  score = stats.NegativeLogLikelihood()({'log_prob': gaussian.log_prob(x)})
+  assert score.dtype == tf.float64
+  expected = (np.sum((x - 1) ** 2, axis=1) + 10 * _LOG_2_PI) / 2
+  np.testing.assert_allclose(score, expected, rtol=1e-14)
+
+
+# --------------------------------------------------------------- typicality
+
+
+@pytest.mark.parametrize('radius', [0.0, 5.0, 10.0, 15.0])
+def test_typicality_of_a_gaussian_is_that_of_the_radius(radius):
+  # In 100 dimensions the typical set is the shell of radius 10.
+  entropy = 0.5 * 100 * math.log(2 * math.pi * math.e)
+  x = np.zeros([1, 100])
+  x[0, 3] = radius
+  expected = abs(radius**2 / 2 - 50)
+  log_prob = _gaussian_log_prob(x)
+  score = stats.typicality(log_prob, entropy)
+  assert score.dtype == tf.float64
+  np.testing.assert_allclose(score, [expected], atol=1e-11)
+  of_class = stats.Typicality(entropy)({'log_prob': log_prob})
+  np.testing.assert_array_equal(of_class, score)
+
+
+def test_typicality_learns_the_entropy_of_a_gaussian():
+  samples = _points(20_000, 30)
+  score = stats.Typicality().fit({'log_prob': _gaussian_log_prob(samples)})
+  exact = 0.5 * 30 * math.log(2 * math.pi * math.e)
+  # -log p has the variance 15; five standard errors.
+  assert abs(score.entropy - exact) < 5 * math.sqrt(15 / 20_000)
+  assert score.entropy == -np.mean(_gaussian_log_prob(samples))
+
+
+def test_typicality_keeps_double_precision():
+  # Neighbours in float32 at -7000 are half a thousandth apart.
+  score = stats.Typicality(7000.0)
+  log_prob = np.array([-7000.0 - 1e-9])
+  np.testing.assert_allclose(score({'log_prob': log_prob}), [1e-9], rtol=1e-3)
+
+
+# ---------------------------------------------------------- likelihood ratio
+
+
+def test_likelihood_ratio_of_two_gaussians():
+  # A narrow model and a wide background: what lies outside is the background's.
+  x = np.linspace(-6.0, 6.0, 25)[:, np.newaxis]
+  log_prob = _gaussian_log_prob(x)
+  background = _gaussian_log_prob(x, deviation=3.0)
+  score = stats.LikelihoodRatio()(
+    {'log_prob': log_prob, 'background_log_prob': background}
+  ).numpy()
+  expected = -math.log(3) - x[:, 0] ** 2 / 18 + x[:, 0] ** 2 / 2
+  np.testing.assert_allclose(score, expected, rtol=1e-12, atol=1e-12)
+  # Larger is more out-of-distribution; zero where the densities cross.
+  assert np.argmin(score) == 12 and score[12] == pytest.approx(-math.log(3))
+  assert (np.diff(score[12:]) > 0).all()
+  crossing = math.sqrt(9 / 4 * math.log(3))
+  np.testing.assert_array_equal(score > 0, np.abs(x[:, 0]) > crossing)
+
+
+def test_likelihood_ratio_of_the_impossible():
+  infinity = math.inf
+  score = stats.likelihood_ratio(
+    [-infinity, -infinity, -1.0], [-infinity, 0.0, -infinity]
+  )
+  np.testing.assert_array_equal(score, [infinity, infinity, -infinity])
+  with pytest.raises(ValueError, match='`log_prob` and `background_log_prob`'):
+    stats.likelihood_ratio([1.0, 2.0], [1.0])
+
+
+# --------------------------------------------------------- likelihood regret
+
+
+class _LinearLatentModel:
+  """x = W z + noise, with an encoder; the best posterior is known exactly."""
+
+  event_shape = tf.TensorShape([2, 2, 1])
+
+  def __init__(self, encoder=None, encoder_scale=None):
+    random = np.random.default_rng(3)
+    self.loadings = random.normal(size=[4, 2])
+    self.variance = 0.25
+    precision = np.eye(2) + self.loadings.T @ self.loadings / self.variance
+    self.covariance = np.linalg.inv(precision)
+    self.regression = self.covariance @ self.loadings.T / self.variance
+    self.encoder = self.regression if encoder is None else encoder
+    self.encoder_scale = encoder_scale
+    if encoder_scale is None:
+      self.encoder_scale = np.linalg.cholesky(self.covariance)
+
+  def posterior(self, images):
+    return tfd.MultivariateNormalTriL(
+      self._flat(images) @ self.regression.T,
+      np.linalg.cholesky(self.covariance),
+    )
+
+  def encoded(self, images):
+    return tfd.MultivariateNormalTriL(
+      self._flat(images) @ self.encoder.T, self.encoder_scale
+    )
+
+  def log_prob(self, images):
+    return self._bound(images, self.encoded(images))
+
+  def optimized_log_prob(self, images):
+    return self._bound(images, self.posterior(images))
+
+  def _bound(self, images, posterior):
+    """E log p(x | z) - KL(posterior, prior), term by term."""
+    residual = self._flat(images) - posterior.mean() @ self.loadings.T
+    spread = self.loadings @ posterior.covariance() @ self.loadings.T
+    expected = -0.5 * (
+      tf.reduce_sum(residual**2, axis=-1) + tf.linalg.trace(spread)
+    ) / self.variance - 2 * math.log(2 * math.pi * self.variance)
+    prior = tfd.MultivariateNormalTriL(np.zeros(2), np.eye(2))
+    return expected - posterior.kl_divergence(prior)
+
+  def _flat(self, images):
+    return tf.reshape(tf.cast(images, tf.float64), [-1, 4])
+
+
+def _regret(model, images):
+  statistics = stats.Statistics(model)
+  score = stats.LikelihoodRegret()
+  return score(statistics(images, score.statistics))
+
+
+def test_likelihood_regret_is_the_divergence_of_the_encoder():
+  # log p(x) = bound + KL(encoder, posterior), and the best bound is log p(x).
+  random = np.random.default_rng(4)
+  model = _LinearLatentModel(
+    encoder=random.normal(size=[2, 4]), encoder_scale=0.7 * np.eye(2)
+  )
+  images = random.normal(size=[6, 2, 2, 1])
+  marginal = tfd.MultivariateNormalTriL(
+    np.zeros(4),
+    np.linalg.cholesky(
+      model.loadings @ model.loadings.T + model.variance * np.eye(4)
+    ),
+  )
+  np.testing.assert_allclose(
+    model.optimized_log_prob(images),
+    marginal.log_prob(images.reshape([6, 4])),
+    rtol=1e-10,
+  )
+  expected = model.encoded(images).kl_divergence(model.posterior(images))
+  assert np.min(expected) > 0.1
+  np.testing.assert_allclose(_regret(model, images), expected, rtol=1e-9)
+
+
+def test_likelihood_regret_of_the_best_encoder_is_nothing():
+  images = np.random.default_rng(5).normal(size=[6, 2, 2, 1])
+  regret = _regret(_LinearLatentModel(), images)
+  np.testing.assert_allclose(regret, np.zeros(6), atol=1e-12)
+
+
+# --------------------------------------------------------------------- WAIC
+
+
+@pytest.mark.parametrize('distance', [0.1, 1.0, 4.0])
+def test_waic_of_gaussians_with_means_apart(distance):
+  # Means of +-a along the first axis: log p is -(|x|^2 + a^2) / 2 +- a x_1.
+  x = _points(size=5)
+  shift = distance * np.eye(5)[0]
+  log_probs = np.stack(
+    [_gaussian_log_prob(x, mean) for mean in (shift, -shift)], axis=-1
+  )
+  mean = -(np.sum(x**2, axis=1) + distance**2 + 5 * _LOG_2_PI) / 2
+  variance = (distance * x[:, 0]) ** 2
+  terms = stats.waic(log_probs)
+  np.testing.assert_allclose(terms.mean, mean, rtol=1e-12)
+  np.testing.assert_allclose(terms.variance, variance, rtol=1e-9, atol=1e-13)
+  np.testing.assert_allclose(terms.score, variance - mean, rtol=1e-12)
+  score = stats.Waic()({'ensemble_log_probs': log_probs})
+  np.testing.assert_array_equal(score, terms.score)
+
+
+def test_waic_has_no_bessel_correction_and_takes_any_axis():
+  random = np.random.default_rng(6)
+  log_probs = random.normal(-5000.0, 30.0, size=[5, 7])
+  terms = stats.waic(log_probs, axis=0)
+  np.testing.assert_allclose(terms.mean, log_probs.mean(axis=0), rtol=1e-13)
+  np.testing.assert_allclose(terms.variance, log_probs.var(axis=0), rtol=1e-9)
+  transposed = stats.waic(log_probs.T)
+  np.testing.assert_allclose(terms.score, transposed.score, rtol=1e-12)
+  # In float32 too: no large squares are subtracted from each other.
+  single = stats.waic(log_probs.astype(np.float32), axis=0)
+  np.testing.assert_allclose(single.variance, terms.variance, rtol=1e-3)
+
+
+# --------------------------------------------------------------- score norm
+
+
+def test_score_norm_of_a_gaussian():
+  random = np.random.default_rng(7)
+  shape = [2, 3, 1]
+  mean, deviation = random.normal(size=shape), random.uniform(0.5, 2, shape)
+  gaussian = tfd.Independent(tfd.Normal(mean, deviation), 3)
+  x = random.normal(size=[8, *shape])
+  gradient = -(x - mean) / deviation**2
+  expected = np.sqrt(np.sum(gradient**2, axis=(1, 2, 3)))
+  both = stats.log_prob_and_score_norm(gaussian.log_prob, x)
+  assert both.score_norm.dtype == tf.float64
+  np.testing.assert_allclose(both.score_norm, expected, rtol=1e-12)
+  np.testing.assert_allclose(both.log_prob, gaussian.log_prob(x), rtol=1e-14)
+  score = stats.ScoreNorm()
+  statistics = stats.Statistics(gaussian)(x, score.statistics)
+  np.testing.assert_allclose(score(statistics), expected, rtol=1e-12)
+
+
+def test_score_norm_of_terms_is_that_of_their_sum():
+  def terms(x):
+    # The gradients cancel: the sum depends on the first coordinate alone.
+    return x[:, 0] * 3.0 + x[:, 1], -x[:, 1]
+
+  x = tf.constant(_points(4, 2))
+  result = stats.log_prob_and_score_norm(terms, x)
+  np.testing.assert_allclose(result.score_norm, np.full(4, 3.0), rtol=1e-12)
+  assert len(result.log_prob) == 2
+
+
+def test_score_norm_does_not_overflow_in_half_precision():
+  norm = stats.score_norm(
+    lambda x: tf.reduce_sum(300.0 * x, axis=1), tf.ones([2, 4], tf.float16)
+  )
+  assert norm.dtype == tf.float32
+  np.testing.assert_allclose(norm, [600.0, 600.0])
+
+
+def test_score_norm_needs_a_gradient():
+  with pytest.raises(ValueError, match='does not depend on `x`'):
+    stats.score_norm(lambda x: tf.zeros(tf.shape(x)[:1]), tf.zeros([2, 3]))
+
+
+# --------------------------------------------------------------- compression
+
+
+def _pictures(channels, size=16):
+  """A flat, a smooth, a repeating and a noisy image, which differ in size."""
+  random = np.random.default_rng(8)
+  ramp = np.add.outer(np.arange(size), 2 * np.arange(size)) * 4 % 256
+  images = np.zeros([4, size, size, channels], np.uint8)
+  images[1] = ramp[..., np.newaxis]
+  images[2, ::2, 1::3] = 200
+  images[3] = random.integers(0, 256, images.shape[1:])
+  return images
+
+
+def _bits(num_bytes, images):
+  return 8 * np.asarray(num_bytes) / images[0].size
+
+
+@pytest.mark.parametrize('channels', [1, 2, 3, 4])
+def test_png_bits_are_those_of_a_file_without_loss(channels):
+  images = _pictures(channels)
+  files = [tf.io.encode_png(image, compression=9) for image in images]
+  for image, file in zip(images, files, strict=True):
+    np.testing.assert_array_equal(tf.io.decode_png(file), image)
+  num_bytes = [len(file.numpy()) for file in files]
+  assert len(set(num_bytes)) == 4
+  bits = stats.png_bits_per_dim(images)
+  np.testing.assert_allclose(bits, _bits(num_bytes, images), rtol=1e-6)
+  # Whole numbers in floating point are the same pixels.
+  for dtype in (np.float32, np.float16, np.int32):
+    np.testing.assert_array_equal(
+      stats.png_bits_per_dim(images.astype(dtype)), bits
+    )
+
+
+def _decoded(file, channels):
+  with Image.open(file) as image:
+    pixels = np.asarray(image.convert('L' if channels == 1 else 'RGB'))
+  return pixels.reshape([*pixels.shape[:2], channels])
+
+
+@pytest.mark.parametrize('size', [4, 8, 33])
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('compressor', stats.COMPRESSORS)
+def test_each_compressor_writes_files_without_loss(
+  compressor, channels, size, tmp_path
+):
+  images = _pictures(channels, size)
+  num_bytes = []
+  for index, image in enumerate(images):
+    path = tmp_path / f'{index}'
+    pixels = image[..., 0] if channels == 1 else image
+    Image.fromarray(pixels).save(
+      path, **compression._PILLOW_OPTIONS[compressor]
+    )
+    np.testing.assert_array_equal(_decoded(path, channels), image)
+    num_bytes.append(path.stat().st_size)
+  np.testing.assert_allclose(
+    stats.compressed_bits_per_dim(images, [compressor]),
+    _bits(num_bytes, images),
+    rtol=1e-6,
+  )
+
+
+def test_the_check_of_losslessness_can_fail():
+  image = _pictures(3)[3]
+  file = io.BytesIO()
+  Image.fromarray(image).save(file, format='WEBP', quality=90)
+  file.seek(0)
+  assert np.any(_decoded(file, 3) != image)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_compressed_bits_are_those_of_the_best_compressor(channels):
+  images = _pictures(channels, 32)
+  bits = stats.compressed_bits_per_dim(images)
+  assert bits.shape == [4] and bits.dtype == tf.float32
+  of_each = np.stack(
+    [
+      stats.compressed_bits_per_dim(images, [name])
+      for name in stats.COMPRESSORS
+    ]
+  )
+  np.testing.assert_array_equal(bits, of_each.min(axis=0))
+  if channels == 3:
+    # No compressor is the best of all of them.
+    assert len(set(of_each.argmin(axis=0))) > 1
+  two = stats.compressed_bits_per_dim(images, stats.COMPRESSORS[:2])
+  np.testing.assert_array_equal(two, of_each[:2].min(axis=0))
+
+
+def test_compressed_bits_in_a_pipeline():
+  images = _pictures(3)
+  mapped = tf.data.Dataset.from_tensor_slices(images).batch(3)
+  mapped = mapped.map(stats.compressed_bits_per_dim)
+  assert mapped.element_spec.shape.as_list() == [None]
+  parts = list(mapped)
+  assert [len(part) for part in parts] == [3, 1]
+  np.testing.assert_array_equal(
+    np.concatenate(parts), stats.compressed_bits_per_dim(images)
+  )
+  for function in (stats.compressed_bits_per_dim, stats.png_bits_per_dim):
+    assert function(images[:0]).shape == [0]
+
+
+@pytest.mark.parametrize(
+  'function', [stats.png_bits_per_dim, stats.compressed_bits_per_dim]
+)
+@pytest.mark.parametrize('shape', [[8, 8, 3], [2, 8, 8], [2, 8, 8, 5]])
+def test_compressors_refuse_other_shapes(function, shape):
+  with pytest.raises(ValueError, match='`images` must have'):
+    function(np.zeros(shape, np.uint8))
+
+
+def test_compressors_refuse_what_they_do_not_know():
+  images = np.zeros([1, 8, 8, 3], np.uint8)
+  with pytest.raises(ValueError, match='must be some of jpeg2000, png, webp'):
+    stats.compressed_bits_per_dim(images, ['png', 'gif'])
+  with pytest.raises(ValueError, match=r'must be some of .*got \[\]'):
+    stats.compressed_bits_per_dim(images, [])
+  with pytest.raises(ValueError, match='1 or 3 channels'):
+    stats.compressed_bits_per_dim(np.zeros([1, 8, 8, 2], np.uint8))
+  with pytest.raises(ValueError, match='static but for the batch'):
+    tf.function(
+      stats.png_bits_per_dim,
+      input_signature=[tf.TensorSpec([None, None, 8, 3], tf.uint8)],
+    ).get_concrete_function()
+
+
+@pytest.mark.parametrize('compressed', ['png', 'compressed'])
+def test_input_complexity_of_a_gaussian(compressed):
+  images = _pictures(3)
+  gaussian = tfd.Sample(tfd.Normal(np.float64(100), 60.0), [16, 16, 3])
+  score = stats.InputComplexity(f'{compressed}_bits_per_dim')
+  values = score(stats.Statistics(gaussian)(images, score.statistics))
+  log_prob = _gaussian_log_prob(
+    images.reshape([4, -1]).astype(np.float64), 100.0, 60.0
+  )
+  if compressed == 'png':
+    num_bytes = [
+      len(tf.io.encode_png(i, compression=9).numpy()) for i in images
+    ]
+    size = _bits(num_bytes, images)
+  else:
+    size = stats.compressed_bits_per_dim(images)
+  expected = -log_prob / 768 / math.log(2) - size
+  np.testing.assert_allclose(values, expected, rtol=1e-5)
+  # Noise costs a compressor more than the model, a flat image less.
+  assert values[3] < 0 < values[0]
+
+
+# ----------------------------------------------------------- density of states
+
+
+def _states(count, seed):
+  """Correlated statistics of very different scale, as dictionary and matrix."""
+  random = np.random.default_rng(seed)
+  x = random.normal(size=[count, 2])
+  values = {
+    'density': -5000 + 30 * x[:, 0],
+    'volume': 0.2 + 0.01 * (x[:, 0] + 0.5 * x[:, 1]),
+  }
+  return values, np.stack(list(values.values()), axis=1)
+
+
+def _standardized(matrix, known):
+  return (matrix - known.mean(axis=0)) / known.std(axis=0)
+
+
+@pytest.mark.parametrize('count', [2, 40, 700])
+def test_density_of_states_beside_scikit_learn(count):
+  known, known_matrix = _states(count, 0)
+  fresh, fresh_matrix = _states(30, 1)
+  fresh = {name: 2 * value - value.mean() for name, value in fresh.items()}
+  fresh_matrix = 2 * fresh_matrix - fresh_matrix.mean(axis=0)
+  points = _standardized(known_matrix, known_matrix)
+  queries = _standardized(fresh_matrix, known_matrix)
+  kde = neighbors.KernelDensity(bandwidth='scott').fit(points)
+  assert kde.bandwidth_ == pytest.approx(count ** (-1 / 6))
+  score = stats.DensityOfStates().fit(known)
+  np.testing.assert_allclose(
+    score(fresh), -kde.score_samples(queries), rtol=1e-6, atol=1e-6
+  )
+  machine = svm.OneClassSVM(nu=0.1).fit(points)
+  score = stats.DensityOfStates(method='one_class_svm').fit(known)
+  np.testing.assert_allclose(
+    score(fresh), -machine.decision_function(queries), rtol=1e-5, atol=1e-6
+  )
+
+
+def test_density_of_states_far_away_does_not_underflow():
+  known, matrix = _states(50, 0)
+  score = stats.DensityOfStates().fit(known)
+  far = {'density': [1e6], 'volume': [0.2]}
+  kde = neighbors.KernelDensity(bandwidth='scott')
+  kde.fit(_standardized(matrix, matrix))
+  queries = _standardized(np.array([[1e6, 0.2]]), matrix)
+  expected = -kde.score_samples(queries)
+  assert np.isfinite(expected) and expected > 1e6
+  np.testing.assert_allclose(
+    score({k: np.array(v) for k, v in far.items()}), expected, rtol=1e-6
+  )
+
+
+def test_density_of_states_uses_the_first_examples():
+  known, _ = _states(50, 0)
+  first = {name: value[:20] for name, value in known.items()}
+  limited = stats.DensityOfStates(max_examples=20).fit(known)
+  fresh, _ = _states(5, 1)
+  np.testing.assert_array_equal(
+    limited(fresh), stats.DensityOfStates().fit(first)(fresh)
+  )
+
+
+def test_density_of_states_refuses():
+  with pytest.raises(ValueError, match="one of kde, one_class_svm; got 'gmm'"):
+    stats.DensityOfStates(method='gmm')
+  with pytest.raises(ValueError, match='name at least one'):
+    stats.DensityOfStates(statistics=())
+  known, _ = _states(50, 0)
+  with pytest.raises(ValueError, match='volume is the same for all examples'):
+    stats.DensityOfStates().fit({**known, 'volume': np.full(50, 3.0)})
+  with pytest.raises(ValueError, match='at least two examples; of 1 given'):
+    stats.DensityOfStates().fit({k: v[:1] for k, v in known.items()})
+
+
+@pytest.mark.parametrize('function', [stats.typicality, stats.waic])
+def test_booleans_are_no_log_probabilities(function):
+  arguments = ([True, False],) + (
+    (1.0,) if function is stats.typicality else ()
+  )
+  with pytest.raises(TypeError, match='must be numbers, got bool'):
+    function(np.array(arguments[0]), *arguments[1:])

@@ -1,0 +1,297 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of Statistics."""
+
+import collections
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfp_ood import stats
+
+tfd = tfp.distributions
+
+_SHAPE = [8, 8, 3]
+_SIZE = 192
+_Terms = collections.namedtuple('_Terms', ['density', 'volume'])
+
+
+class _Model:
+  """A Gaussian about a grey level that counts how often it runs."""
+
+  event_shape = tf.TensorShape(_SHAPE)
+
+  def __init__(self, level=100.0):
+    self.level = level
+    self.calls = []
+
+  def log_prob(self, images):
+    self.calls.append('log_prob')
+    return self._of(images)
+
+  def _of(self, images):
+    residuals = tf.cast(images, tf.float32) - self.level
+    return -tf.reduce_sum(residuals**2, axis=[1, 2, 3]) / 1000
+
+
+class _Flow(_Model):
+  """One with two terms, as a flow has."""
+
+  def log_prob_terms(self, images):
+    self.calls.append('log_prob_terms')
+    log_prob = self._of(images)
+    return _Terms(log_prob + 7.0, tf.fill(tf.shape(log_prob), -7.0))
+
+
+class _Autoencoder(_Model):
+  """One with an encoder."""
+
+  def optimized_log_prob(self, images):
+    self.calls.append('optimized_log_prob')
+    return self._of(images) + 3.0
+
+
+def _images(count=5, seed=0, dtype=np.uint8):
+  random = np.random.default_rng(seed)
+  return random.integers(0, 256, [count, *_SHAPE]).astype(dtype)
+
+
+def _direct_log_prob(images, level=100.0):
+  residuals = images.astype(np.float64) - level
+  return -np.sum(residuals**2, axis=(1, 2, 3)) / 1000
+
+
+_OF_DISTRIBUTION = ('log_prob', 'bits_per_dim', 'score_norm')
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    ['log_prob'],
+    ['score_norm'],
+    ['bits_per_dim', 'png_bits_per_dim'],
+    ['density', 'volume'],
+    ['log_prob', 'log_prob'],
+    [*_OF_DISTRIBUTION, 'density', 'volume', 'png_bits_per_dim'],
+  ],
+)
+def test_the_distribution_runs_once(names):
+  flow = _Flow()
+  assert list(stats.Statistics(flow)(_images(), names)) == list(
+    dict.fromkeys(names)
+  )
+  assert flow.calls == ['log_prob_terms']
+  if not {'density', 'volume'} & set(names):
+    model = _Model()
+    stats.Statistics(model)(_images(), names)
+    assert model.calls == ['log_prob']
+
+
+def test_models_run_only_for_what_is_asked():
+  model, background, member = _Autoencoder(), _Model(1.0), _Model(2.0)
+  statistics = stats.Statistics(model, background, [member, member])
+  statistics(_images(), ['png_bits_per_dim', 'compressed_bits_per_dim'])
+  assert not model.calls + background.calls + member.calls
+  statistics(_images(), ['optimized_log_prob'])
+  assert model.calls == ['optimized_log_prob']
+  model.calls.clear()
+  statistics(_images(), statistics.names)
+  assert sorted(model.calls) == ['log_prob', 'optimized_log_prob']
+  assert background.calls == ['log_prob']
+  assert member.calls == ['log_prob'] * 2
+
+
+def test_values_are_those_of_direct_computation():
+  flow, background = _Flow(), _Model(50.0)
+  ensemble = [_Model(90.0), _Model(110.0), _Model(128.0)]
+  statistics = stats.Statistics(flow, background, ensemble)
+  images = _images()
+  log_prob = _direct_log_prob(images)
+  gradient = 2 * (images.astype(np.float64) - 100) / 1000
+  expected = {
+    'log_prob': log_prob,
+    'bits_per_dim': -log_prob / _SIZE / math.log(2),
+    'density': log_prob + 7,
+    'volume': np.full(5, -7.0),
+    'score_norm': np.sqrt(np.sum(gradient**2, axis=(1, 2, 3))),
+    'background_log_prob': _direct_log_prob(images, 50.0),
+    'ensemble_log_probs': np.stack(
+      [_direct_log_prob(images, member.level) for member in ensemble], axis=-1
+    ),
+    'png_bits_per_dim': stats.png_bits_per_dim(images),
+    'compressed_bits_per_dim': stats.compressed_bits_per_dim(images),
+  }
+  assert set(statistics.names) == set(expected)
+  for names in (statistics.names, statistics.names[::-1]):
+    values = statistics(images, names)
+    assert tuple(values) == tuple(names)
+    for name, value in values.items():
+      np.testing.assert_allclose(value, expected[name], rtol=1e-5)
+  for name in statistics.names:
+    alone = statistics(images, [name])
+    assert list(alone) == [name]
+    np.testing.assert_allclose(alone[name], expected[name], rtol=1e-5)
+
+
+def test_optimized_log_prob_is_the_models():
+  images = _images()
+  values = stats.Statistics(_Autoencoder())(
+    images, ['optimized_log_prob', 'log_prob']
+  )
+  np.testing.assert_allclose(
+    values['optimized_log_prob'], values['log_prob'] + 3.0, rtol=1e-6
+  )
+
+
+_DISTRIBUTIONS = {
+  'sample': lambda: tfd.Sample(tfd.Normal(128.0, 50.0), _SHAPE),
+  'float64': lambda: tfd.Sample(
+    tfd.Normal(np.float64(128.0), np.float64(50.0)), _SHAPE
+  ),
+  'independent': lambda: tfd.Independent(
+    tfd.Logistic(128.0 + tf.zeros(_SHAPE), 20.0), 3
+  ),
+  'mixture': lambda: tfd.MixtureSameFamily(
+    tfd.Categorical(probs=[0.3, 0.7]),
+    tfd.Sample(tfd.Normal([100.0, 150.0], 50.0), _SHAPE),
+  ),
+}
+
+
+@pytest.mark.parametrize('key', list(_DISTRIBUTIONS))
+@pytest.mark.parametrize('dtype', [np.uint8, np.float16, np.float32, np.int32])
+def test_any_distribution_over_images(key, dtype):
+  distribution = _DISTRIBUTIONS[key]()
+  statistics = stats.Statistics(
+    distribution,
+    background=_DISTRIBUTIONS['float64'](),
+    ensemble=[distribution],
+  )
+  images = _images(dtype=dtype)
+  values = statistics(images, statistics.names)
+  assert set(_OF_DISTRIBUTION) < set(values)
+  as_floats = images.astype(distribution.dtype.as_numpy_dtype)
+  np.testing.assert_allclose(
+    values['log_prob'], distribution.log_prob(as_floats), rtol=1e-6
+  )
+  np.testing.assert_array_equal(
+    values['ensemble_log_probs'][:, 0], values['log_prob']
+  )
+  assert values['log_prob'].dtype == distribution.dtype
+  for name, value in values.items():
+    assert value.shape == ([5, 1] if name == 'ensemble_log_probs' else [5])
+
+
+@pytest.mark.parametrize('size', [0, 1, 7])
+def test_any_number_of_images_in_one_trace(size):
+  statistics = stats.Statistics(_Flow(), _Model(1.0), [_Model(2.0)] * 3)
+  in_graph = tf.function(
+    lambda images: statistics(images, statistics.names),
+    input_signature=[tf.TensorSpec([None, *_SHAPE], tf.uint8)],
+  )
+  images = _images(size)
+  eager = statistics(images, statistics.names)
+  for name, value in in_graph(images).items():
+    assert value.shape[0] == size
+    np.testing.assert_allclose(value, eager[name], rtol=1e-5)
+
+
+def test_in_a_pipeline_with_a_ragged_last_batch():
+  statistics = stats.Statistics(_Flow())
+  images = _images(9)
+  dataset = tf.data.Dataset.from_tensor_slices(images).batch(7)
+  parts = list(dataset.map(lambda x: statistics(x, statistics.names)))
+  assert [len(part['log_prob']) for part in parts] == [7, 2]
+  for name, value in statistics(images, statistics.names).items():
+    np.testing.assert_allclose(
+      np.concatenate([part[name] for part in parts]), value, rtol=1e-5
+    )
+
+
+_MISSING = {
+  'density': 'a method `log_prob_terms`',
+  'volume': 'a method `log_prob_terms`',
+  'optimized_log_prob': 'with an encoder',
+  'background_log_prob': 'the argument `background`',
+  'ensemble_log_probs': 'the argument `ensemble`',
+}
+
+
+@pytest.mark.parametrize('name', list(_MISSING))
+def test_a_missing_model_is_named(name):
+  statistics = stats.Statistics(_Model())
+  assert set(statistics.names).isdisjoint(_MISSING)
+  message = f"'{name}' needs .*{_MISSING[name]}"
+  with pytest.raises(ValueError, match=message):
+    statistics(_images(), ['log_prob', name])
+  with pytest.raises(ValueError, match=message):
+    statistics.check([name])
+  assert not statistics.distribution.calls
+
+
+def test_an_unknown_statistic_is_named():
+  statistics = stats.Statistics(_Model())
+  with pytest.raises(ValueError, match="statistic 'entropy'; there are log_p"):
+    statistics(_images(), ['entropy'])
+  assert statistics(_images(), []) == {}
+
+
+@pytest.mark.parametrize(
+  'shape', [[], [5], _SHAPE, [2, 8, 8, 1], [2, 16, 8, 3], [2, 3, *_SHAPE]]
+)
+def test_other_shapes_are_refused(shape):
+  for model in (_Model(), _DISTRIBUTIONS['sample']()):
+    with pytest.raises(
+      ValueError, match=r'must be a batch, \(None, 8, 8, 3\); got shape'
+    ):
+      stats.Statistics(model)(np.zeros(shape, np.uint8), ['log_prob'])
+
+
+def test_a_shape_that_a_graph_does_not_know_is_checked_when_it_runs():
+  statistics = stats.Statistics(_DISTRIBUTIONS['sample']())
+  in_graph = tf.function(
+    lambda images: statistics(images, ['log_prob']),
+    input_signature=[tf.TensorSpec([None, None, None, None], tf.uint8)],
+  )
+  assert in_graph(_images())['log_prob'].shape == [5]
+  # One channel would be broadcast to three.
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    in_graph(_images()[..., :1])
+  with pytest.raises(ValueError, match='must be a batch'):
+    tf.function(
+      lambda images: statistics(images, ['log_prob']),
+      input_signature=[tf.TensorSpec(None, tf.uint8)],
+    ).get_concrete_function()
+
+
+def test_a_model_without_an_event_shape():
+  class Bare:
+    def log_prob(self, images):
+      return -tf.reduce_sum(tf.cast(images, tf.float32), axis=[1, 2, 3])
+
+  statistics = stats.Statistics(Bare())
+  images = _images()
+  np.testing.assert_allclose(
+    statistics(images, ['log_prob'])['log_prob'],
+    -images.sum(axis=(1, 2, 3), dtype=np.float32),
+  )
+  with pytest.raises(ValueError, match=r'a batch, \[batch, height, width, ch'):
+    statistics(np.zeros([5], np.uint8), ['log_prob'])
+
+
+def test_models_are_listed_once_and_in_order():
+  first, second, third = _Model(), _Model(), _Model()
+  statistics = stats.Statistics(first, second, [third, first, third])
+  assert statistics.models == [first, second, third]
+  assert stats.Statistics(first).models == [first]
+
+
+def test_nan_is_passed_on():
+  values = stats.Statistics(_Flow(level=math.nan))(
+    _images(), ['log_prob', 'bits_per_dim', 'score_norm', 'density']
+  )
+  for value in values.values():
+    assert np.isnan(value).all()
