@@ -211,7 +211,7 @@ def _statistics(models, datasets, scores, output_dir):
     if missing:
       known |= _compute(function(missing), name, dataset)
       tfp_ood.reporting.write_arrays(path, known)
-    results[name] = known
+    results[name] = {key: known[key] for key in needed}
   return results
 
 
@@ -222,7 +222,7 @@ def _up_to_date(known, dataset, ensemble_size):
     name: values
     for name, values in known.items()
     if len(values) == count
-    and (name != 'ensemble_log_probs' or values.shape[1] == ensemble_size)
+    and (name != 'ensemble_log_probs' or ensemble_size in (0, values.shape[1]))
   }
 
 

@@ -31,6 +31,7 @@ MODELS = {
 }
 _BACKUP_STEPS = 100
 _NUM_VALIDATION = 1_000
+_MAX_SKIPPED_STEPS = 10
 
 
 class OtherSettingsError(ValueError):
@@ -171,7 +172,9 @@ def _build_flow(config, image_shape):
 
 def _build_model(config, image_shape):
   flow = _build_flow(config, image_shape)
-  model = tfp_ood.training.DistributionModel(flow, seed=config['seed'])
+  model = tfp_ood.training.DistributionModel(
+    flow, seed=config['seed'], max_skipped_steps=_MAX_SKIPPED_STEPS
+  )
   model.compile(
     tfp_ood.training.adam(
       config['learning_rate'],
@@ -190,13 +193,13 @@ def _fit(model, config, output_dir, data_dir, tensorboard):
       images, model.distribution.event_shape
     )
   )
-  kwargs = dict(fitted)
+  kwargs = {}
   if config['mutation_rate']:
     kwargs['random_transformation'] = lambda images, seed: (
       tfp_ood.datasets.mutate(images, config['mutation_rate'], seed)
     )
   dataset, validation = (
-    load(name, config, data_dir, **options, **kwargs)
+    load(name, config, data_dir, **options, **fitted, **kwargs)
     for name, options in (
       (train_name(config), dict(shuffle=True)),
       (test_name(config), dict(limit=_NUM_VALIDATION)),
@@ -240,6 +243,7 @@ def _fit(model, config, output_dir, data_dir, tensorboard):
   return {
     'seconds': float(model.training_seconds),
     'steps': steps,
+    'skipped_steps': int(model.skipped_steps.numpy()),
     'images': steps * config['batch_size'],
     'epochs': flow_report.read_epochs(log),
   }

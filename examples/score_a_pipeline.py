@@ -16,10 +16,6 @@ images, neither trained nor calibrated on.
 """
 
 import collections
-import os
-
-# Quiet TensorFlow's start-up, unless the user asked for more.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 import tensorflow as tf
 from absl import app, flags
@@ -48,8 +44,7 @@ _FALSE_ALARM_RATE = flags.DEFINE_float(
 _FALSE_DISCOVERY_RATE = flags.DEFINE_float(
   'false_discovery_rate',
   0.1,
-  'Of the flagged images of a batch, at most this share is in-distribution on '
-  'average.',
+  "Of a batch's flags, the largest expected share of false ones.",
 )
 
 
@@ -58,8 +53,8 @@ def main(argv):
     raise app.UsageError(f'Unknown arguments: {argv[1:]}.')
   if not tf.saved_model.contains_saved_model(_DETECTOR.value):
     raise app.UsageError(
-      f'There is no detector in {_DETECTOR.value}. This makes one in '
-      f'{_DETECTOR.default}: python examples/cifar_svhn.py --data=sample'
+      f'There is no detector in {_DETECTOR.value}. The command `python '
+      f'examples/cifar_svhn.py --data=sample` writes {_DETECTOR.default}.'
     )
   detector = tf.saved_model.load(_DETECTOR.value)
   names = [_IN_DISTRIBUTION.value, _OUT_OF_DISTRIBUTION.value]
@@ -84,11 +79,10 @@ def main(argv):
   # Batch by batch: how many flags to believe depends on how many there are.
   total, flagged = collections.Counter(), collections.Counter()
   for _, origins, p_values in scored:
-    result = tfp_ood.stats.benjamini_hochberg(
-      p_values, _FALSE_DISCOVERY_RATE.value
-    )
+    rate = _FALSE_DISCOVERY_RATE.value
+    reject = tfp_ood.stats.benjamini_hochberg(p_values, rate).reject
     total.update(map(bytes.decode, origins.numpy()))
-    flagged.update(map(bytes.decode, origins[result.reject].numpy()))
+    flagged.update(map(bytes.decode, origins[reject].numpy()))
 
   print(f'{"data set":28}{"images":>10}{"passed":>10}{"flagged":>10}')
   for name in names:

@@ -265,3 +265,66 @@ def test_errors():
     model.fit(_images(4), verbose=0)
   with pytest.raises(ValueError, match=r'got \(4, 8, 8, 1\)'):
     model.fit(_batches(_images(4)[..., :1]), verbose=0)
+
+
+class _Overflowing(tfd.Distribution):
+  """A normal, scored as impossible in any place beyond 50."""
+
+  def __init__(self):
+    self.loc = tf.Variable([0.0, 0.0], name='loc')
+    super().__init__(
+      dtype=tf.float32,
+      reparameterization_type=tfd.NOT_REPARAMETERIZED,
+      validate_args=False,
+      allow_nan_stats=True,
+      parameters={},
+    )
+
+  def _log_prob(self, x):
+    scale = tf.where(x[..., 0] > 50, np.inf, 1.0)
+    return -tf.reduce_sum((x - self.loc) ** 2, axis=-1) * scale
+
+  def _event_shape(self):
+    return tf.TensorShape([2])
+
+  def _batch_shape(self):
+    return tf.TensorShape([])
+
+
+def _fit_overflowing(num_bad, strategy=None, **kwargs):
+  values = np.ones([40, 4, 2], np.float32)
+  values[10 : 10 + num_bad] = 100.0
+  dataset = tf.data.Dataset.from_tensor_slices(values)
+  strategy = strategy or tf.distribute.get_strategy()
+  with strategy.scope():
+    model = tfp_ood.training.DistributionModel(
+      _Overflowing(), seed=None, **kwargs
+    )
+    model.compile(tfp_ood.training.adam(0.1))
+  history = model.fit(
+    dataset, verbose=0, callbacks=[tfp_ood.training.StopOnNaN()]
+  )
+  return model, history.history['bits_per_dim'][0]
+
+
+@pytest.mark.parametrize('num_replicas', [1, 2])
+def test_steps_that_overflow_are_skipped_and_counted(num_replicas):
+  strategy = None
+  if num_replicas == 2:
+    if len(tf.config.list_logical_devices('CPU')) < 2:
+      pytest.skip('One logical CPU; the strategies have tests of their own.')
+    strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+  model, loss = _fit_overflowing(3, strategy, max_skipped_steps=5)
+  assert int(model.skipped_steps.numpy()) == 3
+  assert np.isfinite(loss) and 0 < loss < 10
+  np.testing.assert_allclose(model.distribution.loc.numpy(), 1.0, atol=0.2)
+
+
+def test_too_many_steps_that_overflow_in_a_row_end_the_training():
+  with pytest.raises(FloatingPointError, match='batch 15: bits_per_dim is inf'):
+    _fit_overflowing(30, max_skipped_steps=5)
+
+
+def test_no_step_is_skipped_by_default():
+  with pytest.raises(FloatingPointError, match='batch 10: bits_per_dim is inf'):
+    _fit_overflowing(1)

@@ -109,6 +109,54 @@ def test_without_momentum_the_weights_are_the_last():
   np.testing.assert_array_equal(loc, record.values[-1])
 
 
+def _apply_zero_gradients(optimizer, variables, steps=1):
+  gradients = [tf.zeros_like(variable) for variable in variables]
+  for _ in range(steps):
+    optimizer.apply_gradients(zip(gradients, variables, strict=True))
+
+
+@pytest.mark.parametrize('steps', [1, 3])
+def test_weight_decay_shrinks_kernels_and_nothing_else(steps):
+  flow = tfp_ood.distributions.glow(
+    [8, 8, 3], num_levels=2, num_steps=2, hidden_channels=4, seed=1
+  )
+  random = np.random.default_rng(0)
+  for variable in flow.trainable_variables:
+    variable.assign(random.normal(size=variable.shape).astype(np.float32))
+  before = [variable.numpy() for variable in flow.trainable_variables]
+  rate, decay = 0.1, 0.5
+  optimizer = tfp_ood.training.adam(rate, weight_decay=decay)
+  # Where the gradient is zero, so is Adam's own step.
+  _apply_zero_gradients(optimizer, flow.trainable_variables, steps)
+  is_kernel = ['kernel' in v.name for v in flow.trainable_variables]
+  # Three of each network, in a scan for each level, and the split's.
+  assert sum(is_kernel) >= 6 and not all(is_kernel)
+  for variable, value, decays in zip(
+    flow.trainable_variables, before, is_kernel, strict=True
+  ):
+    if decays:
+      np.testing.assert_allclose(
+        variable, value * (1 - decay * rate) ** steps, rtol=1e-6
+      )
+    else:
+      np.testing.assert_array_equal(variable, value, variable.name)
+
+
+def test_weight_decay_follows_the_warm_up():
+  kernel = tf.Variable([1.0, -2.0], name='kernel')
+  optimizer = tfp_ood.training.adam(0.1, warmup_steps=2, weight_decay=0.5)
+  _apply_zero_gradients(optimizer, [kernel], steps=3)
+  # The rates are .05, .075 and .1, and none of the decay is the gradient's.
+  factor = (1 - 0.5 * 0.05) * (1 - 0.5 * 0.075) * (1 - 0.5 * 0.1)
+  np.testing.assert_allclose(kernel, [factor, -2 * factor], rtol=1e-6)
+
+
+def test_without_weight_decay_kernels_stay():
+  kernel = tf.Variable([1.0, -2.0], name='kernel')
+  _apply_zero_gradients(tfp_ood.training.adam(0.1), [kernel], steps=2)
+  np.testing.assert_array_equal(kernel, [1.0, -2.0])
+
+
 @pytest.mark.parametrize('warmup_steps', [0, 10])
 def test_the_configuration_makes_the_same_optimizer(warmup_steps):
   optimizer = tfp_ood.training.adam(

@@ -40,7 +40,7 @@ class DistributionModel(tf_keras.Model):
   True
   """
 
-  def __init__(self, distribution, seed=0, name=None):
+  def __init__(self, distribution, seed=0, max_skipped_steps=0, name=None):
     """Instantiates the model.
 
     Args:
@@ -49,6 +49,11 @@ class DistributionModel(tf_keras.Model):
       seed: Python `int`, or a pair of them; training calls `log_prob(images,
         seed=...)` with a seed derived from it that differs for every step and
         replica. `None` for a distribution whose `log_prob` takes no seed.
+      max_skipped_steps: Python `int`: up to so many steps in a row whose gradient
+        is not finite count as steps of gradient zero, and their loss is left
+        out; `skipped_steps` counts them all. A single image whose latent
+        overflows need not end a deep flow's training. After more the loss is
+        reported as it is, which `StopOnNaN` takes up.
       name: Python `str`, the name of the model.
 
     Raises:
@@ -69,6 +74,9 @@ class DistributionModel(tf_keras.Model):
     self.training_seconds = tf.Variable(
       0.0, trainable=False, dtype=tf.float64, name='training_seconds'
     )
+    self._max_skipped_steps = max_skipped_steps
+    self.skipped_steps = _counter('skipped_steps')
+    self._skipped_in_a_row = _counter('skipped_in_a_row')
     # All variables exist: Keras need not call the model to know them.
     self.built = True
 
@@ -134,11 +142,33 @@ class DistributionModel(tf_keras.Model):
       # The optimizer adds the gradients of the replicas.
       mean_loss = tf.reduce_sum(loss) / self._global_batch_size(loss)
     variables = self.trainable_variables
-    self.optimizer.apply_gradients(
-      zip(tape.gradient(mean_loss, variables), variables, strict=True)
-    )
-    self._bits_per_dim.update_state(loss)
+    gradients = tape.gradient(mean_loss, variables)
+    weight = None
+    if self._max_skipped_steps:
+      gradients, weight = self._skip_unless_finite(gradients)
+      loss = tf.where(weight > 0, loss, tf.zeros_like(loss))
+    self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    self._bits_per_dim.update_state(loss, sample_weight=weight)
     return {'bits_per_dim': self._bits_per_dim.result()}
+
+  def _skip_unless_finite(self, gradients):
+    """Returns gradients, zero in a step to be skipped, and the loss's weight."""
+    # Replicas must agree; a sum over them is finite if all are.
+    norm = tf.linalg.global_norm(gradients)
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync > 1:
+      norm = replica.all_reduce(tf.distribute.ReduceOp.SUM, norm)
+    is_finite = tf.math.is_finite(norm)
+    limit = self._max_skipped_steps
+    is_skipped = ~is_finite & (self._skipped_in_a_row < limit)
+    count = tf.cast(is_skipped, tf.int64)
+    self.skipped_steps.assign_add(count)
+    self._skipped_in_a_row.assign((self._skipped_in_a_row + count) * count)
+    gradients = [
+      None if g is None else tf.where(is_skipped, tf.zeros_like(g), g)
+      for g in gradients
+    ]
+    return gradients, tf.cast(~is_skipped, tf.float32)
 
   def test_step(self, data):
     """Evaluates one batch."""
@@ -181,6 +211,17 @@ class DistributionModel(tf_keras.Model):
         seed, tf.cast(number, tf.int32)
       )
     return {'seed': seed}
+
+
+def _counter(name):
+  # The replicas count alike.
+  return tf.Variable(
+    0,
+    trainable=False,
+    dtype=tf.int64,
+    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    name=name,
+  )
 
 
 def _images(batch):
