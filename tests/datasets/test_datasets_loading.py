@@ -150,6 +150,74 @@ def test_transformation():
   np.testing.assert_array_equal(labels, same_labels)
 
 
+def _random_batches(count=3, **kwargs):
+  dataset = datasets.load(
+    'constant/100',
+    num_examples=10 * count,
+    batch_size=10,
+    random_transformation=lambda images, seed: datasets.mutate(
+      images, 0.5, seed
+    ),
+    **kwargs,
+  )
+  return dataset, lambda: np.stack([images for images, _ in dataset])
+
+
+def test_random_transformation_is_another_for_each_batch():
+  dataset, read = _random_batches()
+  first, second = read(), read()
+  batches = [*first, *second]
+  for index, batch in enumerate(batches):
+    assert 0.45 < np.mean(batch != 100) < 0.55
+    for other in batches[:index]:
+      # Independent: a quarter of the values is kept by both.
+      assert np.mean(batch == other) == pytest.approx(0.25, abs=0.02)
+  assert dataset.cardinality() == 3
+  (_, labels), *_ = dataset
+  np.testing.assert_array_equal(labels, np.full(10, 100))
+
+
+def test_random_transformation_follows_the_seed():
+  runs = []
+  for seed in (1, 1, 2):
+    _, read = _random_batches(seed=seed)
+    runs.append(np.concatenate([read(), read()]))
+  first, again, other = runs
+  np.testing.assert_array_equal(first, again)
+  assert np.mean(first == other) == pytest.approx(0.25, abs=0.02)
+
+
+def test_random_transformation_of_an_endless_data_set():
+  dataset, _ = _random_batches(1, repeat=True)
+  assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
+  first, second = (images.numpy() for images, _ in dataset.take(2))
+  assert np.any(first != second)
+
+
+def test_random_transformation_gets_a_seed_and_the_transformed_images():
+  seen = []
+
+  def random_transformation(images, seed):
+    seen.append((images.dtype, seed.dtype, seed.shape.as_list()))
+    # What came before was rounded; this is rounded again.
+    return tf.cast(images, tf.float32) + 0.6
+
+  dataset = datasets.load(
+    'constant/100',
+    num_examples=4,
+    transformation=lambda images: tf.cast(images, tf.float32) + 0.6,
+    random_transformation=random_transformation,
+  )
+  ((images, labels),) = dataset
+  assert images.dtype == tf.uint8
+  assert np.all(images == 102) and np.all(labels == 100)
+  assert seen[0] == (tf.uint8, tf.int32, [2])
+  with pytest.raises(ValueError, match='must return images'):
+    datasets.load(
+      'constant/9', random_transformation=lambda images, seed: images[..., 0]
+    )
+
+
 @pytest.mark.parametrize(
   'value, pixel', [(1.5, 2), (2.5, 2), (-3.0, 0), (254.6, 255), (300.0, 255)]
 )

@@ -133,6 +133,103 @@ def test_grayscale_needs_one_or_three_channels():
     datasets.grayscale(_images('uint8', (4, 6, 5, 2)))
 
 
+def _mutated(rate, seed, shape=(50, 20, 20, 3), dtype='uint8', value=100):
+  images = np.full(shape, value, dtype)
+  return datasets.mutate(images, rate, seed).numpy()
+
+
+@pytest.mark.parametrize('rate', [0.05, 0.3, 0.9])
+def test_mutation_has_its_rate(rate):
+  mutated = _mutated(rate, seed=1)
+  # One in 256 of the new values is the old one.
+  expected = rate * 255 / 256
+  changed = mutated != 100
+  deviation = np.sqrt(expected * (1 - expected) / mutated.size)
+  assert abs(changed.mean() - expected) < 5 * deviation
+  # In each channel, and independently of one another.
+  shares = changed.mean(axis=(0, 1, 2))
+  np.testing.assert_allclose(shares, expected, atol=9 * deviation)
+  both = (changed[..., 0] & changed[..., 1]).mean()
+  assert both == pytest.approx(expected**2, abs=9 * deviation)
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'float32'])
+def test_mutated_values_are_uniform(dtype):
+  values = _mutated(1, seed=2, dtype=dtype)
+  assert np.all(values == np.floor(values))
+  counts = np.bincount(values.astype(int).ravel(), minlength=256)
+  assert counts.size == 256
+  expected = values.size / 256
+  # Chi-square of 255 degrees of freedom: five deviations.
+  chi_square = np.sum((counts - expected) ** 2 / expected)
+  assert abs(chi_square - 255) < 5 * np.sqrt(2 * 255)
+  # Which values change says nothing of what they become.
+  changed = _mutated(0.2, seed=2, dtype=dtype)
+  assert changed[changed != 100].mean() == pytest.approx(127.6, abs=2)
+
+
+def test_mutation_at_the_ends_of_the_rate():
+  images = _images('uint8')
+  np.testing.assert_array_equal(datasets.mutate(images, 0, seed=1), images)
+  np.testing.assert_array_equal(datasets.mutate(images, 0.0, seed=1), images)
+  noise = datasets.mutate(images, 1, seed=1)
+  np.testing.assert_array_equal(
+    noise, datasets.mutate(np.zeros_like(images), 1.0, seed=1)
+  )
+
+
+def test_mutation_follows_the_seed():
+  first, again, other = (_mutated(0.5, seed) for seed in (1, 1, 2))
+  np.testing.assert_array_equal(first, again)
+  # Both keep a quarter of the values.
+  assert np.mean(first == other) == pytest.approx(0.25, abs=0.02)
+  pair = _mutated(0.5, (3, 4))
+  np.testing.assert_array_equal(pair, _mutated(0.5, tf.constant([3, 4])))
+  tf.random.set_seed(7)
+  np.testing.assert_array_equal(pair, _mutated(0.5, (3, 4)))
+  in_graph = tf.function(lambda images: datasets.mutate(images, 0.5, (3, 4)))
+  images = np.full((50, 20, 20, 3), 100, 'uint8')
+  np.testing.assert_array_equal(pair, in_graph(images))
+
+
+@pytest.mark.parametrize('dtype', ['uint8', 'float16', 'float32', 'float64'])
+@pytest.mark.parametrize('shape', [(6, 5, 3), (0, 6, 5, 3), (2, 2, 6, 5, 1)])
+def test_mutation_keeps_shape_and_dtype(shape, dtype):
+  mutated = datasets.mutate(_images(dtype, shape), 0.5, seed=1)
+  assert mutated.shape == shape
+  assert mutated.dtype == dtype
+  np.testing.assert_array_equal(
+    mutated, datasets.mutate(_images('uint8', shape), 0.5, seed=1)
+  )
+
+
+def test_mutation_of_unknown_batch_size():
+  in_graph = tf.function(
+    lambda images: datasets.mutate(images, 0.5, seed=1),
+    input_signature=[tf.TensorSpec([None, 6, 5, 3], tf.uint8)],
+  )
+  shape = in_graph.get_concrete_function().structured_outputs.shape
+  assert shape.as_list() == [None, 6, 5, 3]
+  for size in (0, 1, 4):
+    images = _images('uint8', (size, 6, 5, 3))
+    np.testing.assert_array_equal(
+      in_graph(images), datasets.mutate(images, 0.5, seed=1)
+    )
+
+
+@pytest.mark.parametrize('rate', [-0.1, 1.1, 20, float('nan')])
+def test_mutation_rate_out_of_range(rate):
+  with pytest.raises(ValueError, match=r'`rate` must be in \[0, 1\], got'):
+    datasets.mutate(_images('uint8'), rate, seed=1)
+
+
+def test_mutation_of_wrong_rank_or_dtype():
+  with pytest.raises(ValueError, match=r'`images` must have the shape \[\.\.'):
+    datasets.mutate(_images('uint8', (6, 3)), 0.5, seed=1)
+  with pytest.raises(ValueError, match='must be uint8 or floating, got int32'):
+    datasets.mutate(_images('int32'), 0.5, seed=1)
+
+
 @pytest.mark.parametrize('name', _FUNCTIONS)
 def test_wrong_rank(name):
   with pytest.raises(ValueError, match=r'`images` must have the shape \[\.\.'):

@@ -93,7 +93,11 @@ _REGISTRY = {
     make=lambda: tfp_ood.distributions.glow(_SHAPE, **_TINY),
   ),
   'constant_volume_glow': dict(
-    covers={'constant_volume_glow'},
+    covers={
+      'ConstantVolumeSecondOrderDifference',
+      'constant_volume_glow',
+      'constant_volume_second_order_difference',
+    },
     make=lambda: tfp_ood.distributions.constant_volume_glow(_SHAPE, **_TINY),
   ),
   'learned_base': dict(covers={'learned_normal'}, make=_with_learned_base),
@@ -650,6 +654,66 @@ def test_batch_shapes(key):
   assert flow.batch_shape == []
   assert flow.event_shape_tensor().numpy().tolist() == _SHAPE
   assert flow.batch_shape_tensor().numpy().tolist() == []
+
+
+@every_distribution
+def test_no_images_are_a_batch(key):
+  flow = _distribution(key)
+  nothing = np.zeros([0, *_SHAPE], np.uint8)
+  terms = flow.log_prob_terms(nothing)
+  assert terms.density.shape == terms.volume.shape == [0]
+  assert flow.log_prob(nothing).shape == [0]
+  assert flow.log_prob(nothing, seed=[1, 2]).shape == [0]
+  assert all(level.shape[0] == 0 for level in flow.latents(nothing))
+  samples = flow.sample(0, seed=[1, 2])
+  assert samples.shape == [0, *_SHAPE] and samples.dtype == tf.uint8
+  assert flow.log_prob(samples).shape == [0]
+
+
+@pytest.mark.parametrize('key', ['glow', 'constant_volume_glow', 'tfp_parts'])
+def test_no_images_in_a_graph_of_unknown_batch_size(key):
+  flow = _distribution(key)
+
+  @tf.function(input_signature=[tf.TensorSpec([None, *_SHAPE])])
+  def in_graph(images):
+    with tf.GradientTape() as tape:
+      tape.watch(images)
+      terms = flow.log_prob_terms(images)
+      log_prob = terms.density + terms.volume
+    gradients = tape.gradient(log_prob, [images, *flow.trainable_variables])
+    return terms, gradients
+
+  images = _images(3).astype(np.float32)
+  terms, (of_pixels, *of_variables) = in_graph(images[:0])
+  assert terms.density.shape == terms.volume.shape == [0]
+  assert of_pixels.shape == [0, *_SHAPE]
+  # The image that stands in for none leaves no trace.
+  for gradient in of_variables:
+    np.testing.assert_array_equal(gradient, np.zeros(gradient.shape))
+  terms, (of_pixels, *of_variables) = in_graph(images)
+  log_prob = terms.density + terms.volume
+  np.testing.assert_allclose(log_prob, flow.log_prob(images), rtol=1e-5)
+  assert of_pixels.shape == images.shape
+  assert all(np.any(gradient) for gradient in of_variables)
+  sample = tf.function(lambda n: flow.sample(n, seed=[1, 2]))
+  for number in (0, 2):
+    np.testing.assert_array_equal(
+      sample(tf.constant(number)), flow.sample(number, seed=[1, 2])
+    )
+
+
+@pytest.mark.parametrize('key', ['glow', 'tfp_parts', 'uniform'])
+def test_images_of_a_shape_unknown_to_the_graph_are_not_broadcast(key):
+  flow = _distribution(key)
+  images = _images(2, num_values=flow.num_values)
+  log_prob = tf.function(
+    flow.log_prob, input_signature=[tf.TensorSpec([None] * 4, tf.uint8)]
+  )
+  np.testing.assert_allclose(log_prob(images), flow.log_prob(images), rtol=1e-5)
+  # The noise has three channels, and one would be added to each.
+  for other in (images[..., :1], images[:, :1], images[:, :, :4]):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+      log_prob(other)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ class Detector:
         scores, rates below `1 / (n + 1)` flag nothing.
 
     Returns:
-      Boolean `Tensor` of shape `[batch]`.
+      Boolean `Tensor` of shape `[batch]`. In a graph, an image whose score is NaN
+      is flagged.
 
     Raises:
       ValueError: if the detector is not calibrated, the rate is not between 0
@@ -151,7 +152,8 @@ class Detector:
         '`false_alarm_rate` must lie strictly between 0 and 1, such as 0.05; '
         f'got {false_alarm_rate!r}.'
       )
-    return self.p_value(images) <= tf.cast(rate, tf.float64)
+    # Turned around, so that NaN is flagged where it is no error.
+    return ~(self.p_value(images) > tf.cast(rate, tf.float64))
 
   def threshold(self, false_alarm_rate=0.05):
     """The score above which `predict` flags an image.
