@@ -152,8 +152,9 @@ class Detector:
         '`false_alarm_rate` must lie strictly between 0 and 1, such as 0.05; '
         f'got {false_alarm_rate!r}.'
       )
-    # Turned around, so that NaN is flagged where it is no error.
-    return ~(self.p_value(images) > tf.cast(rate, tf.float64))
+    p_values = self.p_value(images)
+    # (Not `~(p_values > rate)`: TensorFlow's optimizer would turn it around.)
+    return tf.math.is_nan(p_values) | (p_values <= tf.cast(rate, tf.float64))
 
   def threshold(self, false_alarm_rate=0.05):
     """The score above which `predict` flags an image.
