@@ -2,22 +2,54 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of the example scripts, as a person would run them."""
 
+import collections
 import html.parser
 import itertools
+import re
 
 import conftest
 import numpy as np
 import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
 from absl import app
+from sklearn import metrics as sklearn_metrics
 
 import tfp_ood
 
-_NAMES = [
-  'sample_digits test',
-  'sample_digits train',
+_IN, _TRAIN, *_OTHERS = _NAMES = [
   'sample_photographs test',
+  'sample_photographs train',
+  'sample_digits test',
+  'sample_photographs upside down',
   'constant',
   'uniform_noise',
+]
+_FLAGS = [
+  'background_dataset',
+  'background_minutes',
+  'data',
+  'data_dir',
+  'ensemble_minutes',
+  'ensemble_size',
+  'epochs',
+  'in_distribution',
+  'learning_rate',
+  'model',
+  'mutation_rate',
+  'num_evaluated',
+  'out_of_distribution',
+  'output_dir',
+  'precision',
+  'preset',
+  'scores',
+  'seed',
+  'strategy',
+  'tensorboard',
+  'test_split',
+  'train_minutes',
+  'train_split',
+  'weight_decay',
 ]
 
 
@@ -33,31 +65,24 @@ def test_compose_a_flow(tmp_path):
   assert all(0 < score < 20 for score in scores)
 
 
-def test_help_lists_the_flags(tmp_path):
-  path = conftest.EXAMPLES / 'cifar_svhn.py'
+@pytest.mark.parametrize('script', ['cifar_svhn', 'fashion_mnist_mnist'])
+def test_help_lists_the_flags(tmp_path, script):
+  path = conftest.EXAMPLES / f'{script}.py'
   result = conftest.run_python([path, '--help'], tmp_path)
   assert result.returncode in (0, 1)  # absl's --help ends with 1.
   assert 'Traceback' not in result.stderr
-  for flag in (
-    'data',
-    'data_dir',
-    'epochs',
-    'in_distribution',
-    'learning_rate',
-    'model',
-    'num_evaluated',
-    'out_of_distribution',
-    'output_dir',
-    'precision',
-    'preset',
-    'seed',
-    'strategy',
-    'tensorboard',
-    'train_minutes',
-  ):
+  for flag in _FLAGS:
     assert f'--{flag}:' in result.stdout or f']{flag}:' in result.stdout, flag
-  assert 'python examples/cifar_svhn.py --data=sample' in result.stdout
+  assert f'python examples/{script}.py --data' in result.stdout
+  for score in conftest.ALL_SCORES:
+    assert score in result.stdout
   assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_of_flags_is_complete():
+  source = (conftest.EXAMPLES / 'flow_experiment.py').read_text()
+  defined = re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", source)
+  assert sorted(defined) == _FLAGS
 
 
 def test_unknown_values_of_flags_are_refused(tmp_path):
@@ -80,52 +105,201 @@ def test_flags_that_contradict_each_other_are_refused(tmp_path, run_example):
   assert not (tmp_path / 'run').exists()
 
 
-@pytest.mark.parametrize('flag', ['in_distribution', 'out_of_distribution'])
+def test_unknown_scores_are_refused(tmp_path, run_example):
+  with pytest.raises(app.UsageError, match='telepathy') as error:
+    run_example(
+      '--data=sample',
+      '--scores=typicality,telepathy',
+      f'--output_dir={tmp_path / "run"}',
+    )
+  for score in conftest.ALL_SCORES:
+    assert score in str(error.value)
+  assert not (tmp_path / 'run').exists()
+
+
+def test_all_scores_are_tested(example_modules):
+  scores = example_modules('flow_evaluation').SCORES
+  assert set(scores) == set(conftest.ALL_SCORES)
+
+
+@pytest.mark.parametrize(
+  'flag', ['in_distribution', 'out_of_distribution', 'background_dataset']
+)
 def test_unknown_data_sets_are_named(tmp_path, run_example, flag):
   with pytest.raises((ValueError, FileNotFoundError), match='no_such_data_set'):
     run_example(
       '--data=sample',
       '--preset=tiny',
+      '--scores=likelihood_ratio',
       f'--data_dir={tmp_path}',
       f'--{flag}=no_such_data_set',
       f'--output_dir={tmp_path / "run"}',
     )
+  # Before anything is trained.
+  assert not (tmp_path / 'run').exists()
 
 
 def test_data_sets_that_are_not_prepared_are_named(tmp_path, run_example):
-  with pytest.raises(FileNotFoundError, match='cifar10') as error:
-    run_example(f'--data_dir={tmp_path}', f'--output_dir={tmp_path / "run"}')
-  assert str(tmp_path) in str(error.value)
+  for script, name in (
+    ('cifar_svhn', 'cifar10'),
+    ('fashion_mnist_mnist', 'fashion_mnist'),
+  ):
+    with pytest.raises(FileNotFoundError, match=name) as error:
+      run_example(
+        f'--data_dir={tmp_path}',
+        f'--output_dir={tmp_path / "run"}',
+        script=script,
+      )
+    assert str(tmp_path) in str(error.value)
+
+
+# ------------------------------------------------- data sets of other shapes
+
+
+@pytest.mark.parametrize('side', [28, 32, 40])
+def test_grey_images_become_colour_ones(example_modules, side):
+  flow_training = example_modules('flow_training')
+  images = np.random.default_rng(0).integers(0, 256, [2, side, side, 1])
+  images = images.astype(np.uint8)
+  fitted = flow_training.fit_to_shape(
+    tf.constant(images), tf.TensorShape([32, 32, 3])
+  ).numpy()
+  assert fitted.dtype == np.uint8
+  assert fitted.shape == (2, 32, 32, 3)
+  margin = abs(side - 32) // 2
+  if side < 32:
+    images = np.pad(images, [[0, 0], [margin] * 2, [margin] * 2, [0, 0]])
+  elif side > 32:
+    images = images[:, margin:-margin, margin:-margin]
+  np.testing.assert_array_equal(fitted, np.repeat(images, 3, axis=-1))
+
+
+def test_colour_images_become_grey_ones(example_modules):
+  flow_training = example_modules('flow_training')
+  grey = np.arange(4, dtype=np.uint8).reshape([4, 1, 1, 1]) * 80
+  fitted = flow_training.fit_to_shape(
+    tf.constant(np.broadcast_to(grey, [4, 32, 32, 3])),
+    tf.TensorShape([28, 28, 1]),
+  )
+  np.testing.assert_allclose(
+    fitted, np.broadcast_to(grey, [4, 28, 28, 1]), atol=1
+  )
+
+
+def test_images_of_the_right_shape_stay_as_they_are(example_modules):
+  images = tf.zeros([2, 32, 32, 3], tf.uint8)
+  flow_training = example_modules('flow_training')
+  assert flow_training.fit_to_shape(images, images.shape[1:]) is images
+
+
+class GreyTestImages(tfds.core.GeneratorBasedBuilder):
+  """Few grey images of 28 x 28."""
+
+  VERSION = tfds.core.Version('1.0.0')
+
+  def _info(self):
+    features = {'image': tfds.features.Image(shape=(28, 28, 1))}
+    return tfds.core.DatasetInfo(
+      builder=self, features=tfds.features.FeaturesDict(features)
+    )
+
+  def _split_generators(self, dl_manager):
+    return {split: self._generate_examples() for split in ('train', 'test')}
+
+  def _generate_examples(self):
+    random = np.random.default_rng(0)
+    for index in range(70):
+      images = random.integers(0, 256, (28, 28, 1)).astype(np.uint8)
+      yield index, {'image': images}
+
+
+class _TrainedError(Exception):
+  """Stops a run when all is trained."""
+
+
+def test_data_sets_of_other_shapes_are_fitted(
+  tmp_path, run_example, example_modules, monkeypatch
+):
+  GreyTestImages(data_dir=tmp_path / 'data').download_and_prepare()
+  given = {}
+
+  def evaluate(models, datasets, *args):
+    given.update(models=models, datasets=datasets)
+    raise _TrainedError
+
+  monkeypatch.setattr(example_modules('flow_evaluation'), 'evaluate', evaluate)
+  with pytest.raises(_TrainedError):
+    run_example(
+      '--data=sample',
+      '--train_split=train[:64]',
+      '--epochs=1',
+      '--scores=likelihood_ratio',
+      # Watched in training, trained on, and scored.
+      '--out_of_distribution=grey_test_images',
+      '--background_dataset=grey_test_images',
+      f'--data_dir={tmp_path / "data"}',
+      f'--output_dir={tmp_path / "run"}',
+    )
+  assert given['models'].keys() == {'', 'background'}
+  for model in given['models'].values():
+    assert model.event_shape == [32, 32, 3]
+  for dataset in given['datasets'].values():
+    assert dataset.element_spec[0].shape[1:] == [32, 32, 3]
+  for folder in (tmp_path / 'run', tmp_path / 'run' / 'background'):
+    training = tfp_ood.reporting.read_results(folder / 'training.json')
+    (watched,) = training['epochs'][-1]['watched_bits_per_dim'].items()
+    assert watched[0] == 'grey_test_images'
+    assert 0 < watched[1] < 20
+
+
+# ------------------------------------------------ what a run with all scores says
 
 
 @pytest.fixture(name='results')
-def _results(sample_run):
-  return tfp_ood.reporting.read_results(sample_run.folder / 'results.json')
+def _results(all_scores_run):
+  return tfp_ood.reporting.read_results(all_scores_run.folder / 'results.json')
+
+
+@pytest.fixture(name='arrays')
+def _arrays(all_scores_run):
+  return tfp_ood.reporting.read_arrays(all_scores_run.folder / 'scores.npz')
 
 
 def test_results_are_complete(results):
   assert list(results) == [
     'command',
     'configuration',
+    'evaluation',
     'versions',
     'training',
-    'seconds',
+    'training_of_others',
     'bits_per_dim',
     'density',
     'volume',
     'auroc',
+    'metrics',
+    'compared_with_likelihood',
+    'typicality',
+    'p_values',
     'graying',
+    'second_order',
+    'ensemble',
+    'seconds',
   ]
   assert results['command'].startswith('python ')
-  assert results['command'].endswith(results['command'].split('--')[-1])
-  for flag in conftest.FLAGS:
+  for flag in conftest.ALL_SCORES_FLAGS:
     assert flag in results['command']
   configuration = results['configuration']
-  assert configuration['in_distribution'] == 'sample_digits'
-  assert configuration['out_of_distribution'] == ['sample_photographs']
-  assert configuration['epochs'] == 3
+  assert configuration['in_distribution'] == 'sample_photographs'
+  assert configuration['epochs'] == 1
   assert configuration['train_minutes'] is None
-  assert configuration['num_evaluated'] == 40
+  assert configuration['preset'] == 'tiny'
+  evaluation = results['evaluation']
+  assert evaluation['scores'] == list(conftest.ALL_SCORES)
+  assert evaluation['out_of_distribution'] == ['sample_digits']
+  assert evaluation['num_evaluated'] == 40
+  assert evaluation['background']['mutation_rate'] == 0.2
+  assert evaluation['ensemble']['size'] == 2
   assert {'tfp_ood', 'python', 'tensorflow', 'tensorflow-probability'} <= set(
     results['versions']
   )
@@ -133,13 +307,32 @@ def test_results_are_complete(results):
   assert results['seconds'] > 0
 
 
+def test_each_model_has_its_folder_and_settings(results, all_scores_run):
+  others = ['background', 'ensemble_1', 'ensemble_2']
+  assert list(results['training_of_others']) == others
+  for training in results['training_of_others'].values():
+    assert training['steps'] == results['training']['steps'] == 4
+  configuration = results['configuration']
+  for folder, settings in {
+    '': {},
+    'background': {'mutation_rate': 0.2},
+    'ensemble_1': {'seed': 1},
+    'ensemble_2': {'seed': 2},
+  }.items():
+    path = all_scores_run.folder / folder
+    assert (path / 'weights.index').exists()
+    assert (
+      tfp_ood.reporting.read_results(path / 'configuration.json')
+      == configuration | settings
+    )
+
+
 def test_results_by_data_set(results):
   for key in ('bits_per_dim', 'density', 'volume'):
     assert list(results[key]) == _NAMES
-    for name, summary in results[key].items():
+    for summary in results[key].values():
       assert set(summary) == {'mean', 'standard_error', 'num_examples'}
-      controls = name in ('constant', 'uniform_noise')
-      assert summary['num_examples'] == (1_000 if controls else 40)
+      assert summary['num_examples'] == 40
       assert summary['standard_error'] >= 0
   for name in _NAMES:
     log_prob = (
@@ -152,63 +345,196 @@ def test_results_by_data_set(results):
     assert 0 < bits < 100
 
 
-def test_results_compare_with_the_test_data(results):
-  assert list(results['auroc']) == _NAMES[1:]
-  for auroc in results['auroc'].values():
-    assert 0 <= auroc['lower'] <= auroc['auroc'] <= auroc['upper'] <= 1
-  # Its own training data look like the test data.
-  assert 0.2 < results['auroc']['sample_digits train']['auroc'] < 0.8
-
-
-def test_results_of_graying(results):
-  graying = results['graying']
-  np.testing.assert_allclose(graying['factor'], np.linspace(0, 1, 11))
-  assert len(graying['bits_per_dim']) == 11
-  # Nothing is grayed at factor 0.
-  np.testing.assert_allclose(
-    graying['bits_per_dim'][0]['mean'],
-    results['bits_per_dim']['sample_digits test']['mean'],
-    rtol=1e-5,
-  )
-
-
-def test_scores_are_those_of_the_results(results, sample_run):
-  arrays = tfp_ood.reporting.read_arrays(sample_run.folder / 'scores.npz')
+def test_scores_are_those_of_the_results(results, arrays):
   for name, part in itertools.product(_NAMES, ('density', 'volume')):
     values = arrays[f'{name}/{part}']
     assert values.dtype == np.float64
     np.testing.assert_allclose(values.mean(), results[part][name]['mean'])
-  log_prob = {
-    name: arrays[f'{name}/density'] + arrays[f'{name}/volume']
-    for name in _NAMES
-  }
-  for name, values in log_prob.items():
+  for name in _NAMES:
+    log_prob = arrays[f'{name}/density'] + arrays[f'{name}/volume']
+    np.testing.assert_allclose(
+      arrays[f'{name}/scores/negative_log_likelihood'], -log_prob, rtol=1e-6
+    )
     for extreme, ordered in (
-      ('most_likely', np.sort(values)[::-1]),
-      ('least_likely', np.sort(values)),
+      ('most_likely', np.sort(log_prob)[::-1]),
+      ('least_likely', np.sort(log_prob)),
     ):
       indices = arrays[f'{name}/{extreme}_indices']
       assert len(set(indices)) == 16
-      np.testing.assert_array_equal(values[indices], ordered[:16])
+      np.testing.assert_allclose(log_prob[indices], ordered[:16], rtol=1e-6)
     assert arrays[f'{name}/most_likely'].shape == (16, 32, 32, 3)
-  # By its definition: the share of pairs in the right order.
-  inside = -log_prob[_NAMES[0]]
-  for name in _NAMES[1:]:
-    outside = -log_prob[name][:, np.newaxis]
-    pairs = (outside > inside).mean() + 0.5 * (outside == inside).mean()
-    np.testing.assert_allclose(
-      results['auroc'][name]['auroc'], pairs, rtol=1e-9
-    )
   assert arrays['samples'].shape == (64, 32, 32, 3)
   assert arrays['samples'].dtype == np.uint8
 
 
-class _References(html.parser.HTMLParser):
-  """Collects all that a page asks a browser to load."""
+def _pairs_in_order(inside, outside):
+  """The AUROC by its definition."""
+  outside = outside[:, np.newaxis]
+  return (outside > inside).mean() + 0.5 * (outside == inside).mean()
+
+
+@pytest.mark.parametrize('score', conftest.ALL_SCORES)
+def test_every_score_has_an_auroc_on_every_data_set(results, arrays, score):
+  assert list(results['auroc']) == list(conftest.ALL_SCORES)
+  aurocs = results['auroc'][score]
+  assert list(aurocs) == _NAMES[1:]
+  inside = arrays[f'{_IN}/scores/{score}']
+  assert inside.shape == (40,)
+  for name, auroc in aurocs.items():
+    outside = arrays[f'{name}/scores/{score}']
+    assert 0 <= auroc['lower'] <= auroc['auroc'] <= auroc['upper'] <= 1
+    np.testing.assert_allclose(
+      auroc['auroc'], _pairs_in_order(inside, outside), rtol=1e-9
+    )
+    expected = tfp_ood.stats.auroc_confidence_interval(inside, outside)
+    assert auroc == pytest.approx(expected._asdict())
+  # Its own training data look like the test data.
+  assert 0.1 < aurocs[_TRAIN]['auroc'] < 0.9
+
+
+@pytest.mark.parametrize('score', conftest.ALL_SCORES)
+def test_metrics_count_either_side_as_positive(results, arrays, score):
+  metrics = results['metrics'][score]
+  assert list(metrics) == _OTHERS
+  inside = arrays[f'{_IN}/scores/{score}']
+  for name, values in metrics.items():
+    scores = np.concatenate([inside, arrays[f'{name}/scores/{score}']])
+    is_out = np.repeat([False, True], 40)
+    assert values['average_precision_out'] == pytest.approx(
+      sklearn_metrics.average_precision_score(is_out, scores)
+    )
+    assert values['average_precision_in'] == pytest.approx(
+      sklearn_metrics.average_precision_score(~is_out, -scores)
+    )
+    for key in ('out', 'in'):
+      assert 0 <= values[f'false_positive_rate_at_95_tpr_{key}'] <= 1
+    assert 0 <= values['detection_error'] <= 0.5
+
+
+def test_scores_are_compared_with_the_likelihood(results):
+  aurocs = results['auroc']
+  compared = results['compared_with_likelihood']
+  assert list(compared) == list(conftest.ALL_SCORES[1:])
+  for score, name in itertools.product(compared, _OTHERS):
+    test = compared[score][name]
+    assert test['difference'] == pytest.approx(
+      aurocs[score][name]['auroc']
+      - aurocs['negative_log_likelihood'][name]['auroc'],
+      abs=1e-9,
+    )
+    assert test['lower'] <= test['difference'] <= test['upper']
+    assert 0 <= test['p_value'] <= 1
+
+
+@pytest.mark.parametrize('score', conftest.ALL_SCORES)
+def test_p_values_are_calibrated_on_every_second_image(results, arrays, score):
+  calibration = arrays[f'{_IN}/scores/{score}'][::2]
+
+  def p_values(scores):
+    at_least = (calibration >= scores[:, np.newaxis]).sum(axis=1)
+    return (1 + at_least) / (len(calibration) + 1)
+
+  inside = p_values(arrays[f'{_IN}/scores/{score}'][1::2])
+  found = results['p_values'][score]
+  np.testing.assert_allclose(
+    found['quantiles'], np.quantile(inside, np.linspace(0, 1, 101))
+  )
+  assert list(found['flagged']) == [_IN, _TRAIN, *_OTHERS]
+  assert found['flagged'][_IN] == np.mean(inside <= 0.05)
+  for name in _NAMES[1:]:
+    outside = p_values(arrays[f'{name}/scores/{score}'])
+    assert found['flagged'][name] == pytest.approx(np.mean(outside <= 0.05))
+  steps = np.sort(inside)
+  distance = max(
+    np.max(np.arange(1, 21) / 20 - steps), np.max(steps - np.arange(20) / 20)
+  )
+  assert found['kolmogorov_smirnov'] == pytest.approx(distance)
+  assert 0 <= found['kolmogorov_smirnov_p_value'] <= 1
+
+
+def test_typicality_by_size_of_the_batch(results, arrays):
+  assert list(results['typicality']) == _OTHERS
+  for name, curve in results['typicality'].items():
+    # Two batches of the 20 test images that did not calibrate.
+    assert curve['batch_sizes'] == [1, 2, 5, 10]
+    for side in ('in', 'out_of'):
+      rejected = curve[f'{side}_distribution_rejected']
+      assert len(rejected) == 4
+      assert all(0 <= fraction <= 1 for fraction in rejected)
+    # A batch of one is the score.
+    assert curve['auroc'][0]['auroc'] == pytest.approx(
+      _pairs_in_order(
+        arrays[f'{_IN}/scores/typicality'][1::2],
+        arrays[f'{name}/scores/typicality'],
+      ),
+      abs=0.02,
+    )
+    for auroc in curve['auroc']:
+      assert 0 <= auroc['lower'] <= auroc['auroc'] <= auroc['upper'] <= 1
+
+
+def test_results_of_graying(results, arrays):
+  graying = results['graying']
+  np.testing.assert_allclose(graying['factor'], np.linspace(0, 1, 11))
+  assert len(graying['bits_per_dim']) == 11
+  assert arrays['graying'].shape == (11, 40)
+  # Nothing is grayed at factor 0.
+  np.testing.assert_allclose(
+    graying['bits_per_dim'][0]['mean'],
+    results['bits_per_dim'][_IN]['mean'],
+    rtol=1e-5,
+  )
+
+
+def test_the_second_order_analysis(results, arrays):
+  grayed = f'{_IN}, grayed by 0.5'
+  # All have one; the driver stops after the first.
+  assert list(results['second_order']) == [grayed, 'sample_digits test']
+  log_prob = {
+    name: arrays[f'{name}/density'] + arrays[f'{name}/volume']
+    for name in _NAMES
+  } | {grayed: arrays['graying'][5]}
+  for name, found in results['second_order'].items():
+    assert found['measured']['difference'] == pytest.approx(
+      log_prob[name].mean() - log_prob[_TRAIN].mean(), rel=1e-4, abs=0.01
+    )
+    assert found['measured']['standard_error'] > 0
+    for covariances in ('diagonal', 'full'):
+      terms = found[covariances]
+      assert np.all(np.isfinite(list(terms.values())))
+      assert terms['total'] == pytest.approx(
+        terms['gradient'] + terms['mean'] + terms['covariance'], rel=1e-4
+      )
+    # One step mixes the channels alone: Hutchinson's probes are exact.
+    assert found['closed_form'] == pytest.approx(
+      found['diagonal']['covariance'], rel=1e-2, abs=0.1
+    )
+    assert found['mean_variance'] > 0
+    assert found['mean_variance_of_training'] > 0
+  graying = results['second_order'][grayed]
+  assert graying['mean_variance'] < graying['mean_variance_of_training']
+
+
+def test_the_ensemble_is_taken_apart(results, arrays):
+  ensemble = results['ensemble']
+  assert list(ensemble) == _NAMES
+  for name, parts in ensemble.items():
+    # WAIC is the mean less the variance, the score its negative.
+    assert parts['variance']['mean'] - parts['mean']['mean'] == pytest.approx(
+      arrays[f'{name}/scores/waic'].mean(), rel=1e-4
+    )
+
+
+# -------------------------------------------------------------- its other files
+
+
+class _Page(html.parser.HTMLParser):
+  """Collects all that a page asks a browser to load, and its tables."""
 
   def __init__(self, page):
     super().__init__()
-    self.images, self.others = [], []
+    self.images, self.others, self.tables = [], [], []
+    self._in_cell = False
     self.feed(page)
 
   def handle_starttag(self, tag, attrs):
@@ -217,40 +543,194 @@ class _References(html.parser.HTMLParser):
       self.images.append(attrs['src'])
     elif tag in ('script', 'link', 'iframe', 'object', 'embed', 'source'):
       self.others.append((tag, attrs))
+    elif tag == 'table':
+      self.tables.append([])
+    elif tag == 'tr':
+      self.tables[-1].append([])
+    elif tag in ('td', 'th'):
+      self.tables[-1][-1].append('')
+      self._in_cell = True
+
+  def handle_endtag(self, tag):
+    if tag in ('td', 'th'):
+      self._in_cell = False
+
+  def handle_data(self, data):
+    if self._in_cell:
+      self.tables[-1][-1][-1] += data
 
 
-def test_the_report_stands_alone(sample_run):
-  page = (sample_run.folder / 'report.html').read_text(encoding='utf-8')
-  references = _References(page)
+@pytest.fixture(name='page')
+def _page(all_scores_run):
+  return (all_scores_run.folder / 'report.html').read_text(encoding='utf-8')
+
+
+def test_the_report_stands_alone(page):
+  references = _Page(page)
   assert len(references.images) >= 9
   assert all(source.startswith('data:image/') for source in references.images)
   assert references.others == []
   assert 'url(' not in page.replace('url(data:', '')
   for name in _NAMES:
     assert name in page
-  for flag in conftest.FLAGS:
+  for flag in conftest.ALL_SCORES_FLAGS:
     assert flag in page
 
 
-def test_the_exported_model_of_the_run_scores_alike(sample_run):
-  import tensorflow as tf
+def test_the_report_has_a_table_of_every_score(page, results, example_modules):
+  flow_report = example_modules('flow_report')
+  table = next(t for t in _Page(page).tables if t[0] == ['score', *_NAMES[1:]])
+  assert [row[0] for row in table[1:]] == [
+    flow_report._title(score) for score in conftest.ALL_SCORES
+  ]
+  assert len({row[0] for row in table[1:]}) == len(conftest.ALL_SCORES)
+  for row, aurocs in zip(table[1:], results['auroc'].values(), strict=True):
+    for cell, auroc in zip(row[1:], aurocs.values(), strict=True):
+      for key in ('auroc', 'lower', 'upper'):
+        assert f'{auroc[key]:.3f}' in cell
 
-  arrays = tfp_ood.reporting.read_arrays(sample_run.folder / 'scores.npz')
-  model = tf.saved_model.load(sample_run.folder / 'saved_model')
-  name = 'sample_digits test'
-  log_prob = arrays[f'{name}/density'] + arrays[f'{name}/volume']
+
+def test_the_figures_of_the_report_are_files_too(all_scores_run, page):
+  paths = list((all_scores_run.folder / 'figures').iterdir())
+  assert len(paths) == len(_Page(page).images)
+  for path in paths:
+    assert path.suffix == '.png'
+    assert path.read_bytes().startswith(b'\x89PNG')
+  assert {path.stem for path in paths} >= {
+    f'{score}_{figure}'
+    for score in conftest.ALL_SCORES
+    for figure in ('histogram', 'roc')
+  } | {'graying', 'log_likelihood', 'p_values', 'samples', 'training'}
+
+
+def test_the_exported_model_of_the_run_scores_alike(all_scores_run, arrays):
+  model = tf.saved_model.load(all_scores_run.folder / 'saved_model')
+  log_prob = arrays[f'{_IN}/density'] + arrays[f'{_IN}/volume']
   np.testing.assert_allclose(
-    model.log_prob(arrays[f'{name}/most_likely']),
-    log_prob[arrays[f'{name}/most_likely_indices']],
+    model.log_prob(arrays[f'{_IN}/most_likely']),
+    log_prob[arrays[f'{_IN}/most_likely_indices']],
     rtol=1e-4,
   )
 
 
-def test_the_summary_is_printed(sample_run, results):
-  output = sample_run.resumed.stdout
+_SCORE_WITH_TENSORFLOW = """
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+detector = tf.saved_model.load(sys.argv[1])
+arrays = np.load(sys.argv[2])
+p_value = detector.signatures['p_value']
+np.savez(
+  sys.argv[3],
+  **{
+    name: p_value(images=tf.constant(images))['p_value']
+    for name, images in arrays.items()
+  },
+)
+assert not {'tfp_ood', 'tensorflow_probability', 'tf_keras'} & set(sys.modules)
+"""
+
+
+def test_the_detector_of_the_run_works_with_tensorflow_alone(
+  all_scores_run, arrays, tmp_path
+):
+  extremes = ('most_likely', 'least_likely')
+  images = {
+    f'{name} {extreme}': arrays[f'{name}/{extreme}']
+    for name, extreme in itertools.product(_NAMES, extremes)
+  }
+  np.savez(tmp_path / 'images.npz', **images)
+  process = conftest.run_python(
+    [
+      '-c',
+      _SCORE_WITH_TENSORFLOW,
+      all_scores_run.folder / 'detector',
+      tmp_path / 'images.npz',
+      tmp_path / 'p_values.npz',
+    ],
+    tmp_path,
+  )
+  assert process.returncode == 0, process.stderr[-4000:]
+  p_values = np.load(tmp_path / 'p_values.npz')
+  # All test images calibrated it.
+  calibration = arrays[f'{_IN}/scores/typicality']
+  for name, extreme in itertools.product(_NAMES, extremes):
+    indices = arrays[f'{name}/{extreme}_indices']
+    expected = tfp_ood.stats.conformal_p_values(
+      calibration, arrays[f'{name}/scores/typicality'][indices]
+    )
+    # The same score may round to the other side of one of 40 others.
+    np.testing.assert_allclose(
+      p_values[f'{name} {extreme}'], expected, atol=1.01 / 41
+    )
+
+
+def test_the_summary_is_printed(all_scores_run, results):
+  lines = all_scores_run.process.stdout.splitlines()
   for name in _NAMES:
     mean = results['bits_per_dim'][name]['mean']
     assert any(
-      line.startswith(name) and f'{mean:.3f}' in line
-      for line in output.splitlines()
+      line.startswith(name) and f'{mean:.3f}' in line for line in lines
     ), name
+  for aurocs in results['auroc'].values():
+    for name, auroc in aurocs.items():
+      assert any(
+        line.startswith(name) and f'{auroc["auroc"]:.3f}' in line
+        for line in lines
+      ), name
+
+
+# --------------------------------------------------------------- in a pipeline
+
+
+def test_score_a_pipeline(all_scores_run, tmp_path):
+  path = conftest.EXAMPLES / 'score_a_pipeline.py'
+  assert len(path.read_text().splitlines()) < 100
+  names = ['sample_photographs/test[40:120]', 'sample_digits/test[:40]']
+  result = conftest.run_python(
+    [
+      path,
+      f'--detector={all_scores_run.folder / "detector"}',
+      f'--in_distribution={names[0]}',
+      f'--out_of_distribution={names[1]}',
+      '--false_alarm_rate=0.2',
+      '--false_discovery_rate=0.5',
+    ],
+    tmp_path,
+  )
+  assert result.returncode == 0, result.stderr[-4000:]
+  rows = dict(
+    (line.rsplit(maxsplit=3)[0], [int(n) for n in line.split()[-3:]])
+    for line in result.stdout.splitlines()
+    if line.startswith('sample_')
+  )
+  detector = tf.saved_model.load(all_scores_run.folder / 'detector')
+  p_values = {
+    name: np.concatenate(
+      [
+        detector.p_value(images)
+        for images, _ in tfp_ood.datasets.load(name, batch_size=7)
+      ]
+    )
+    for name in names
+  }
+  # All of them are one batch, in whatever order.
+  together = np.concatenate(list(p_values.values()))
+  reject = tfp_ood.stats.benjamini_hochberg(together, 0.5).reject.numpy()
+  flagged = collections.Counter(np.repeat(names, [80, 40])[reject].tolist())
+  assert list(rows) == names
+  for name in names:
+    passed = np.count_nonzero(p_values[name] > 0.2)
+    assert rows[name] == [len(p_values[name]), passed, flagged[name]]
+
+
+def test_score_a_pipeline_says_where_detectors_come_from(tmp_path):
+  path = conftest.EXAMPLES / 'score_a_pipeline.py'
+  result = conftest.run_python([path], tmp_path)
+  assert result.returncode != 0
+  assert 'Traceback' not in result.stderr
+  output = ' '.join((result.stdout + result.stderr).split())
+  assert 'outputs/glow_tiny_sample_photographs/detector' in output
+  assert 'python examples/cifar_svhn.py --data=sample' in output

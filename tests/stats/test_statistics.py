@@ -295,3 +295,14 @@ def test_nan_is_passed_on():
   )
   for value in values.values():
     assert np.isnan(value).all()
+
+
+def test_a_model_without_an_event_shape_works_in_a_graph():
+  class _Model:
+    def log_prob(self, images):
+      return -tf.reduce_sum(tf.cast(images, tf.float32), axis=[1, 2, 3])
+
+  statistics = stats.Statistics(_Model())
+  function = tf.function(lambda images: statistics(images, ['log_prob']))
+  images = tf.ones([3, 2, 2, 1], tf.uint8)
+  np.testing.assert_array_equal(function(images)['log_prob'], [-4.0] * 3)

@@ -123,7 +123,7 @@ class Statistics:
         f'{shape if shape.rank else "[batch, height, width, channels]"}; got '
         f'shape {images.shape}.'
       )
-    return tf.ensure_shape(images, shape)
+    return images if shape.rank is None else tf.ensure_shape(images, shape)
 
   def __call__(self, images, names):
     """Computes statistics.
