@@ -428,7 +428,11 @@ def _ensemble(statistics, names):
     images, AUROCs of each as a score, and the mean over the members of the
     AUROC of the likelihood, with its interval over training runs.
   """
-  log_probs = {name: statistics[name]['ensemble_log_probs'] for name in names}
+  # In float64: far from the training data, variances overflow float32.
+  log_probs = {
+    name: statistics[name]['ensemble_log_probs'].astype(np.float64)
+    for name in names
+  }
   terms = {name: stats.waic(log_probs[name]) for name in names}
   first = names[0]
   results = {}
