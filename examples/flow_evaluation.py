@@ -3,6 +3,7 @@
 """What trained flows make of data sets: statistics, scores, tests, analysis."""
 
 import functools
+import hashlib
 import os
 import time
 
@@ -38,6 +39,7 @@ SCORES = {
 _EXPORTED_SCORE = 'typicality'
 _BATCH_SIZES = (1, 2, 5, 10, 25)
 _SIGNIFICANCE = 0.05
+_MADE_BY = 'made_by/'
 _GRAYING_FACTORS = np.linspace(0.0, 1.0, 11)
 _NUM_GRAYED = 500
 _NUM_EXTREMES = 16
@@ -205,25 +207,51 @@ def _statistics(models, datasets, scores, output_dir):
     known = {}
     if os.path.exists(path):
       known = _up_to_date(
-        tfp_ood.reporting.read_arrays(path), dataset, len(statistics.ensemble)
+        tfp_ood.reporting.read_arrays(path),
+        dataset,
+        len(statistics.ensemble),
+        output_dir,
       )
     missing = tuple(key for key in needed if key not in known)
     if missing:
       known |= _compute(function(missing), name, dataset)
-      tfp_ood.reporting.write_arrays(path, known)
+      made_by = {_MADE_BY + key: _fingerprint(key, output_dir) for key in known}
+      tfp_ood.reporting.write_arrays(path, known | made_by)
     results[name] = {key: known[key] for key in needed}
   return results
 
 
-def _up_to_date(known, dataset, ensemble_size):
-  """Drops statistics of a run with other --num_evaluated or --ensemble_size."""
+def _up_to_date(known, dataset, ensemble_size, output_dir):
+  """Drops statistics of other models, --num_evaluated or --ensemble_size."""
   count = sum(len(labels) for _, labels in dataset)
   return {
     name: values
     for name, values in known.items()
-    if len(values) == count
+    if not name.startswith(_MADE_BY)
+    and len(values) == count
     and (name != 'ensemble_log_probs' or ensemble_size in (0, values.shape[1]))
+    and str(known.get(_MADE_BY + name)) == _fingerprint(name, output_dir)
   }
+
+
+def _fingerprint(name, output_dir):
+  """Returns what tells the models behind a statistic from others trained here."""
+  folders = {
+    'background_log_prob': ['background'],
+    'ensemble_log_probs': sorted(
+      folder
+      for folder in os.listdir(output_dir)
+      if folder.startswith('ensemble_')
+    ),
+  }.get(name, [''])
+  digest = hashlib.sha256()
+  for folder in folders:
+    # It holds the seconds of training, which no second run repeats.
+    path = os.path.join(output_dir, folder, 'training.json')
+    if os.path.exists(path):
+      with open(path, 'rb') as file:
+        digest.update(file.read())
+  return digest.hexdigest()
 
 
 def _compute(function, dataset_name, dataset):

@@ -340,7 +340,8 @@ def _add_p_values(report, results):
       ]
       for score, values in p_values.items()
     ],
-    caption='Distance of the in-distribution p-values from uniform, and the '
+    caption='Distance of the in-distribution p-values from uniform, with the '
+    'p-value of the test of two samples (calibration and test scores), and the '
     'fraction of each data set that is flagged at a false-alarm rate of 5 %.',
   )
 

@@ -26,8 +26,10 @@ def write_saved_model(module, path, signatures):
     tf.saved_model.save(module, aside, signatures)
     # mkdtemp makes folders that only their owner may read.
     os.chmod(aside, 0o755)
+    earlier = f'{aside}-earlier'
     if os.path.exists(path):
-      shutil.rmtree(path)
+      os.rename(path, earlier)
     os.rename(aside, path)
+    shutil.rmtree(earlier, ignore_errors=True)
   finally:
     shutil.rmtree(aside, ignore_errors=True)

@@ -114,8 +114,21 @@ def _as_uint8(images):
     raise ValueError(
       f'`images` must have 1 to 4 channels, got shape {images.shape}.'
     )
-  # Whole numbers in floating point: a cast loses nothing.
-  return tf.cast(images, tf.uint8)
+  if images.dtype == tf.uint8:
+    return images
+  if tf.executing_eagerly():
+    pixels = images.numpy()
+    is_pixel = (pixels >= 0) & (pixels <= 255) & (pixels == np.round(pixels))
+    if not np.all(is_pixel):
+      raise ValueError(
+        '`images` must hold raw pixels, whole numbers from 0 to 255; '
+        f'{np.count_nonzero(~is_pixel)} of {pixels.size} are not, the first is '
+        f'{pixels[~is_pixel][0]}.'
+      )
+  # In a graph nothing wraps around at least.
+  if images.dtype.is_floating:
+    images = tf.round(tf.cast(images, tf.float32))
+  return tf.saturate_cast(images, tf.uint8)
 
 
 def _smallest_bits_per_dim(images, compressors):

@@ -176,7 +176,9 @@ def checked_scores(scores, name):
     ValueError: If the values are known, as they are eagerly and for constants,
       and hold NaN.
   """
-  scores = tf.convert_to_tensor(scores, name=name)
+  # Python's numbers are float64; by way of float32 they would compare otherwise.
+  hint = None if hasattr(scores, 'dtype') else tf.float64
+  scores = tf.convert_to_tensor(scores, dtype_hint=hint, name=name)
   if not scores.dtype.is_floating:
     raise TypeError(
       f'`{name}` must be floating point, got {scores.dtype.name}; cast it to '

@@ -27,7 +27,10 @@ class DensityOfStates(Score):
 
   so that examples whose statistics are rare score high, whether they are too
   large, too small, or only unusual together. scikit-learn fits both; what it
-  finds is evaluated in TensorFlow, and so inside a `tf.function`.
+  finds is evaluated in TensorFlow, and so inside a `tf.function`. The score of
+  the support vectors ends at `rho`: beyond some distance all is equally rare.
+  Choices of ours where [1] may differ: one joint kernel density, not a product
+  over the statistics; Scott's bandwidth; nu = .1.
 
   A statistic of +-inf scores +inf.
 
@@ -60,8 +63,8 @@ class DensityOfStates(Score):
       statistics: names of the statistics, each one number per example.
       method: `'kde'`, a Gaussian kernel density with Scott's bandwidth, or
         `'one_class_svm'` with nu = .1 and scikit-learn's default width.
-      max_examples: Python `int`: `fit` uses the first so many examples, as the
-        time of each later score grows with them.
+      max_examples: Python `int`: `fit` uses at most so many examples, every
+        k-th, as the time of each later score grows with them.
 
     Raises:
       ValueError: if `method` is unknown or no statistics are named.
@@ -71,8 +74,11 @@ class DensityOfStates(Score):
         f'DensityOfStates: `method` must be one of {", ".join(_METHODS)}; got '
         f'{method!r}.'
       )
-    if not statistics:
-      raise ValueError('DensityOfStates: name at least one of `statistics`.')
+    if not statistics or isinstance(statistics, str):
+      raise ValueError(
+        'DensityOfStates: `statistics` must be a tuple of at least one name; got '
+        f'{statistics!r}.'
+      )
     self.statistics = tuple(statistics)
     self._method = method
     self._max_examples = max_examples
@@ -98,7 +104,9 @@ class DensityOfStates(Score):
       ValueError: if there are fewer than two examples, a value is not finite or
         a statistic is the same for all.
     """
-    values = self._stack(statistics).numpy()[: self._max_examples]
+    values = self._stack(statistics).numpy()
+    # Spread evenly: data may come in an order.
+    values = values[:: -(-len(values) // self._max_examples) or 1]
     self._check(values)
     self.mean, self.deviation = values.mean(axis=0), values.std(axis=0)
     standardized = (values - self.mean) / self.deviation

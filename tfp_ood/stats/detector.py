@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A detector: a model, a score, and what is known of the score."""
 
+import copy
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,12 +19,12 @@ _LEARNED = 'learned/'
 
 
 class Detector:
-  """Says of images how surely they are out-of-distribution.
+  """Tests images for being out-of-distribution, at a false-alarm rate.
 
   It holds one or several models, a score, and the scores of in-distribution
   images that no model was trained on. Against those it gives p-values, and
   flags with a false-alarm rate that holds whatever the score; see
-  `conformal_p_values`.
+  `conformal_p_values`. A model that trains on needs to be calibrated anew.
 
   Any number of images can be scored at once, eagerly, in a `tf.function` or in
   `tf.data.Dataset.map`.
@@ -56,7 +58,9 @@ class Detector:
     """
     self._statistics = Statistics(distribution, background, ensemble)
     self._statistics.check(score.statistics)
-    self._score = score
+    # A copy: what this detector learns is no other's business.
+    self._score = copy.deepcopy(score)
+    self._learns = score.learns and not score.is_fitted
     self._calibration_scores = None
     self._build_functions()
 
@@ -74,9 +78,9 @@ class Detector:
         models in training.
       training: another such, for a score that learns something itself
         (`Typicality` the entropy, `DensityOfStates` a density), usually images
-        that the model was trained on. Default: such a score, unless it has
-        learned before, learns from every second image of `dataset`, and the
-        others calibrate it.
+        that the model was trained on. Default: such a score, unless it came
+        fitted, learns from every second image of `dataset`, and the others
+        calibrate it.
 
     Returns:
       The detector itself.
@@ -90,7 +94,7 @@ class Detector:
     try:
       if training is not None:
         self._score.fit(self._statistics_of(training, 'training'))
-      elif not self._score.is_fitted:
+      elif self._learns:
         self._score.fit({name: value[::2] for name, value in values.items()})
         values = {name: value[1::2] for name, value in values.items()}
       self._calibrate(np.asarray(self._score(values)))
@@ -152,9 +156,14 @@ class Detector:
         '`false_alarm_rate` must lie strictly between 0 and 1, such as 0.05; '
         f'got {false_alarm_rate!r}.'
       )
+    rate = tf.cast(rate, tf.float64)
+    tf.debugging.Assert(
+      (rate > 0.0) & (rate < 1.0),
+      ['`false_alarm_rate` must lie strictly between 0 and 1, got', rate],
+    )
     p_values = self.p_value(images)
     # (Not `~(p_values > rate)`: TensorFlow's optimizer would turn it around.)
-    return tf.math.is_nan(p_values) | (p_values <= tf.cast(rate, tf.float64))
+    return tf.math.is_nan(p_values) | (p_values <= rate)
 
   def threshold(self, false_alarm_rate=0.05):
     """The score above which `predict` flags an image.
@@ -172,7 +181,7 @@ class Detector:
     """Writes calibration, score and the models' variables to one file.
 
     Args:
-      path: the file, by custom `.npz`; it is whole or not there.
+      path: the file, by convention `.npz`; it is whole or not there.
 
     Raises:
       ValueError: if the detector is not calibrated.
@@ -226,8 +235,6 @@ class Detector:
         f'({score}, {len(there)} variables; here {self._score.description}, '
         f'{len(here)}). Build this one as that one was.'
       )
-    for index, variable in enumerate(variables):
-      variable.assign(arrays[f'{_VARIABLE}{index}'])
     self._score.set_state(
       {
         name.removeprefix(_LEARNED): value
@@ -235,6 +242,8 @@ class Detector:
         if name.startswith(_LEARNED)
       }
     )
+    for index, variable in enumerate(variables):
+      variable.assign(arrays[f'{_VARIABLE}{index}'])
     self._calibrate(arrays['calibration_scores'])
     return self
 
@@ -269,11 +278,14 @@ class Detector:
 
   def _variables(self):
     # Those of a model that stands twice are listed once.
-    variables = [
-      variable
-      for model in self._statistics.models
-      for variable in model.variables
-    ]
+    models = self._statistics.models
+    for model in models:
+      if not hasattr(model, 'variables'):
+        raise ValueError(
+          f'Detector: to be saved or exported, a model must list its weights as '
+          f'`variables`; {type(model).__name__} does not.'
+        )
+    variables = [variable for model in models for variable in model.variables]
     return list({id(variable): variable for variable in variables}.values())
 
   def _calibrate(self, scores):

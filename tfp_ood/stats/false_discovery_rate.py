@@ -52,12 +52,17 @@ def benjamini_hochberg(p_values, false_discovery_rate):
   none is rejected) has an expectation of at most `false_discovery_rate`, times
   the share of in-distribution examples among all. This holds for p-values that
   are independent or positively dependent, as those of `conformal_p_values`
-  are. With the `n` p-values in ascending order,
+  are where all examples, for calibration and for test, are drawn independently.
+  With the `n` p-values in ascending order,
 
   ```none
   adjusted_i = min over j >= i of p_j n / j
   reject_i   = adjusted_i <= false_discovery_rate
   ```
+
+  A conformal p-value is at least `1 / (m + 1)` with `m` calibration scores: a
+  single rejection among `n` tests takes `m + 1 >= n / false_discovery_rate`,
+  1,280 for a batch of 128 at 0.1.
 
   Args:
     p_values: Floating-point `Tensor` of shape `[..., n]`; each set along the
@@ -275,7 +280,9 @@ def _checked_rate(false_discovery_rate):
 
 
 def _checked_p_values(p_values):
-  p_values = tf.convert_to_tensor(p_values, name='p_values')
+  # Python's 0.05, by way of float32, would be more than the rate 0.05.
+  hint = None if hasattr(p_values, 'dtype') else tf.float64
+  p_values = tf.convert_to_tensor(p_values, dtype_hint=hint, name='p_values')
   if not p_values.dtype.is_floating:
     raise TypeError(
       f'`p_values` must be floating point, got {p_values.dtype.name}; cast '

@@ -19,6 +19,9 @@ def input_complexity(bits_per_dim, compressed_bits_per_dim):
   This is the log-likelihood ratio of a universal model, the compressor, and the
   model: simple images, likely under both, no longer stand out.
 
+  Which compressor matters much: [1] takes the smallest of PNG, JPEG 2000 and
+  FLIF. `compressed_bits_per_dim` takes that of PNG, JPEG 2000 and WebP.
+
   An example that the model holds impossible scores +inf.
 
   Args:

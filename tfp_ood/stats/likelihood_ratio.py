@@ -22,7 +22,8 @@ def likelihood_ratio(log_prob, background_log_prob):
   speaks of what is particular to the training data [2, 3].
 
   An example that the model holds impossible (`log_prob` -inf) scores +inf,
-  whatever the background model says.
+  whatever the background model says; one that the background model alone holds
+  impossible scores -inf.
 
   Args:
     log_prob: `Tensor` of any shape, in nats.

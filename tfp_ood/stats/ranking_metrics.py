@@ -175,7 +175,8 @@ def detection_error(in_distribution_scores, out_of_distribution_scores):
   whatever the sizes of the two sets, and whichever class is positive. It is one
   minus the "detection accuracy" of Lee et al. [1]. 0.5 is chance and the
   largest value: a threshold may flag nothing. The threshold is chosen on the
-  same scores, so the error of a threshold fixed beforehand is larger.
+  same scores, so the error of a threshold fixed beforehand is larger. (Liang et
+  al. [2] use the word for the error at a true positive rate of 95 %.)
 
   Args:
     in_distribution_scores: Rank-1 array-like, larger = more
@@ -198,6 +199,9 @@ def detection_error(in_distribution_scores, out_of_distribution_scores):
   [1]: Kimin Lee, Kibok Lee, Honglak Lee, and Jinwoo Shin. A simple unified
        framework for detecting out-of-distribution samples and adversarial
        attacks. _Advances in Neural Information Processing Systems_, 2018.
+  [2]: Shiyu Liang, Yixuan Li, and R. Srikant. Enhancing the reliability of
+       out-of-distribution image detection in neural networks. _International
+       Conference on Learning Representations_, 2018.
   """
   curve = roc_curve(in_distribution_scores, out_of_distribution_scores)
   false_negative_rate = 1.0 - curve.true_positive_rate

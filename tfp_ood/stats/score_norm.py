@@ -4,6 +4,7 @@
 
 import collections
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_ood.stats import _tensors
@@ -27,7 +28,9 @@ def score_norm(log_prob, x):
       score = || d log p(x) / dx ||_2
 
   over all dimensions of an example. Small at a mode, large where a small step
-  would change much; the distribution's own samples lie in between.
+  would change much; the distribution's own samples lie in between. An example
+  that the model holds impossible (`log_prob` -inf) scores +inf. (Known as
+  approximate mass too, with the opposite sign [1].)
 
   Args:
     log_prob: callable from a batch of examples to their log-probabilities,
@@ -47,6 +50,12 @@ def score_norm(log_prob, x):
   >>> normal = lambda x: -tf.reduce_sum(x**2, axis=1) / 2
   >>> score_norm(normal, tf.constant([[3., 4.], [0., 0.]])).numpy().tolist()
   [5.0, 0.0]
+
+  #### References
+
+  [1]: Will Grathwohl et al. Your Classifier is Secretly an Energy Based Model and
+       You Should Treat it Like One. _International Conference on Learning
+       Representations_, 2020. https://arxiv.org/abs/1912.03263
   """
   return log_prob_and_score_norm(log_prob, x).score_norm
 
@@ -61,7 +70,7 @@ def log_prob_and_score_norm(log_prob, x):
 
   Returns:
     `LogProbAndScoreNorm`: `log_prob` as the callable returned it, and
-    `score_norm` of shape `[batch]`.
+    `score_norm` of shape `[batch]`, +inf where the log-probability is -inf.
 
   Raises:
     ValueError: if `log_prob(x)` does not depend on `x`.
@@ -88,7 +97,12 @@ def log_prob_and_score_norm(log_prob, x):
     gradient, tf.float64 if x.dtype == tf.float64 else tf.float32
   )
   squares = tf.reduce_sum(gradient**2, axis=range(1, gradient.shape.rank))
-  return LogProbAndScoreNorm(result, tf.sqrt(squares))
+  # Where the log-probability is -inf it may be flat, or its gradient NaN.
+  is_impossible = total == tf.constant(-np.inf, total.dtype)
+  norm = tf.where(
+    is_impossible, tf.constant(np.inf, squares.dtype), tf.sqrt(squares)
+  )
+  return LogProbAndScoreNorm(result, norm)
 
 
 class ScoreNorm(Score):

@@ -76,7 +76,7 @@ class Statistics:
       'volume': hasattr(self.distribution, 'log_prob_terms'),
       'optimized_log_prob': hasattr(self.distribution, 'optimized_log_prob'),
       'background_log_prob': self.background is not None,
-      'ensemble_log_probs': bool(self.ensemble),
+      'ensemble_log_probs': len(self.ensemble) >= 2,
     }
     return tuple(name for name in _NAMES if available.get(name, True))
 
@@ -182,7 +182,7 @@ class Statistics:
       result = log_prob(images)
     if has_terms:
       values['density'], values['volume'] = result
-      result = result.density + result.volume
+      result = values['density'] + values['volume']
     values['log_prob'] = result
     if 'bits_per_dim' in needs:
       event_size = self.distribution.event_shape.num_elements()
@@ -211,7 +211,7 @@ _NEEDS = {
     '`optimized_log_prob(images)`'
   ),
   'background_log_prob': 'the argument `background`',
-  'ensemble_log_probs': 'the argument `ensemble`',
+  'ensemble_log_probs': 'at least two models in the argument `ensemble`',
 }
 _NAMES = (
   'log_prob',

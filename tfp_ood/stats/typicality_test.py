@@ -222,7 +222,7 @@ class TypicalityTest:
 
     Returns:
       `TypicalityTestResult` of shape `[...]`, computed in float64. In a graph,
-      a batch that holds NaN has a statistic and a p-value of NaN and is not
+      a batch that holds NaN has a statistic and a p-value of NaN and is
       rejected.
 
     Raises:
@@ -255,7 +255,7 @@ class TypicalityTest:
       p_value=conformal.conformal_p_values(
         self._bootstrap_statistics, statistic
       ),
-      reject=statistic > self.threshold,
+      reject=tf.math.is_nan(statistic) | (statistic > self.threshold),
     )
 
 

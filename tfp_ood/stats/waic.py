@@ -21,10 +21,11 @@ def waic(log_probs, axis=-1):
       score = variance - mean
 
   of `log p_k(x)` over the models `k`, the variance without Bessel's correction
-  (divided by the number of models). The criterion itself is `mean - variance`;
-  the sign is turned so that larger is more out-of-distribution. The mean grows
-  with the dimension of `x` and the variance with its square: which of the two
-  decides depends on how far apart the models are, so look at both parts.
+  (divided by the number of models). This is `mean - variance` as Choi et al. [1]
+  use it, with the sign turned so that larger is more out-of-distribution;
+  Watanabe's criterion has `log mean_k p_k(x)` in place of the mean [2]. The mean
+  grows with the dimension of `x` and the variance up to its square: which of
+  the two decides depends on how far apart the models are, so look at both parts.
 
   An example that one of the models holds impossible (-inf) scores +inf.
 
@@ -52,6 +53,9 @@ def waic(log_probs, axis=-1):
   [1]: Hyunsun Choi, Eric Jang, Alexander Alemi. WAIC, but Why? Generative
        Ensembles for Robust Anomaly Detection. 2018.
        https://arxiv.org/abs/1810.01392
+  [2]: Sumio Watanabe. Asymptotic Equivalence of Bayes Cross Validation and Widely
+       Applicable Information Criterion in Singular Learning Theory. _Journal of
+       Machine Learning Research_, 11:3571-3594, 2010.
   """
   log_probs = _tensors.as_float(log_probs, 'log_probs')
   if log_probs.shape.rank == 0 or (log_probs.shape[axis] or 2) < 2:

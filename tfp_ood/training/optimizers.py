@@ -11,7 +11,7 @@ _NOT_A_KERNEL = '^(?!.*kernel)'
 
 
 class _Warmup(tf_keras.optimizers.schedules.LearningRateSchedule):
-  """Rises linearly from zero and then stays."""
+  """Rises linearly, from the first of its steps, and then stays."""
 
   def __init__(self, learning_rate, num_steps):
     super().__init__()
@@ -51,7 +51,8 @@ def adam(
     weight_decay: Python `float`; if given, each step multiplies the networks'
       kernels by `1 - weight_decay * rate`, apart from the gradient. What a flow
       needs to be one (activation normalization, 1x1 convolutions, biases) is
-      left alone. Background models take it to learn less of what images depict.
+      left alone, and so is every variable without "kernel" in its name.
+      Background models take it to learn less of what images depict.
 
   Returns:
     `tf_keras.optimizers.Adam`.
