@@ -62,7 +62,9 @@ def test_reads_statistics_that_there_are(name):
   class Model:
     log_prob = log_prob_terms = optimized_log_prob = None
 
-  available = stats.Statistics(Model(), background=Model(), ensemble=[Model()])
+  available = stats.Statistics(
+    Model(), background=Model(), ensemble=[Model(), Model()]
+  )
   available.check(score.statistics)
   # It reads these and no others: a dictionary of just these is enough.
   statistics = SCORES[name].statistics(5, seed=1)

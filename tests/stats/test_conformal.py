@@ -240,9 +240,16 @@ def test_refuses_nan_and_integers():
   with pytest.raises(ValueError, match='`scores` holds 1 NaN among 2 values'):
     stats.conformal_p_values([1.0], tf.constant([1.0, math.nan], tf.bfloat16))
   with pytest.raises(TypeError, match='`scores` must be floating.*got int32'):
-    stats.conformal_p_values([1.0], [1])
+    stats.conformal_p_values([1.0], np.array([1], np.int32))
   with pytest.raises(TypeError, match='`calibration_scores` must be floating'):
-    stats.conformal_threshold([1], 0.05)
+    stats.conformal_threshold(np.array([1]), 0.05)
+
+
+def test_numbers_of_python_are_not_rounded_to_single_precision():
+  calibration = np.array([0.1, 0.2, 0.3])
+  np.testing.assert_array_equal(
+    stats.conformal_p_values(calibration, [0.1, 0.3]), [1.0, 0.5]
+  )
 
 
 @pytest.mark.parametrize('rate', [0.0, 1.0, 5, -0.1, math.nan])

@@ -273,9 +273,16 @@ def test_refuses_wrong_rates_types_and_ranks(procedure):
     ):
       procedure([0.5], rate)
   with pytest.raises(TypeError, match='`p_values` must be floating.*int32'):
-    procedure([1, 0], 0.1)
+    procedure(np.array([1, 0], np.int32), 0.1)
   with pytest.raises(ValueError, match='`p_values` must have .*rank 1'):
     procedure(0.5, 0.1)
+
+
+def test_p_values_of_python_are_not_rounded_to_single_precision():
+  p_values = [0.01, 0.02, 0.03, 0.04, 0.05]
+  assert stats.benjamini_hochberg([0.05], 0.05).reject.numpy().all()
+  for given in (p_values, np.array(p_values)):
+    assert stats.benjamini_hochberg(given, 0.05).reject.numpy().all()
 
 
 def test_lond_refuses_two_dimensions_and_impossible_counts():

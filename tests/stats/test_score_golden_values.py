@@ -475,21 +475,23 @@ def test_density_of_states_far_away_does_not_underflow():
   )
 
 
-def test_density_of_states_uses_the_first_examples():
+def test_density_of_states_uses_examples_spread_evenly():
   known, _ = _states(50, 0)
-  first = {name: value[:20] for name, value in known.items()}
+  spread = {name: value[::3] for name, value in known.items()}
   limited = stats.DensityOfStates(max_examples=20).fit(known)
   fresh, _ = _states(5, 1)
   np.testing.assert_array_equal(
-    limited(fresh), stats.DensityOfStates().fit(first)(fresh)
+    limited(fresh), stats.DensityOfStates().fit(spread)(fresh)
   )
 
 
 def test_density_of_states_refuses():
   with pytest.raises(ValueError, match="one of kde, one_class_svm; got 'gmm'"):
     stats.DensityOfStates(method='gmm')
-  with pytest.raises(ValueError, match='name at least one'):
+  with pytest.raises(ValueError, match='a tuple of at least one name; got'):
     stats.DensityOfStates(statistics=())
+  with pytest.raises(ValueError, match="at least one name; got 'density'"):
+    stats.DensityOfStates(statistics='density')
   known, _ = _states(50, 0)
   with pytest.raises(ValueError, match='volume is the same for all examples'):
     stats.DensityOfStates().fit({**known, 'volume': np.full(50, 3.0)})
@@ -504,3 +506,20 @@ def test_booleans_are_no_log_probabilities(function):
   )
   with pytest.raises(TypeError, match='must be numbers, got bool'):
     function(np.array(arguments[0]), *arguments[1:])
+
+
+def test_an_impossible_example_is_infinitely_steep():
+  uniform = tfd.Independent(tfd.Uniform([0.0, 0.0], [1.0, 1.0]), 1)
+  norms = stats.score_norm(uniform.log_prob, [[0.5, 0.5], [2.0, 0.5]])
+  np.testing.assert_array_equal(norms, [0.0, np.inf])
+
+
+@pytest.mark.parametrize(
+  'function', [stats.png_bits_per_dim, stats.compressed_bits_per_dim]
+)
+def test_compressors_refuse_what_are_no_pixels(function):
+  for bad in (0.5, -1.0, 300.0, np.nan):
+    images = np.zeros([1, 8, 8, 3], np.float32)
+    images[0, 0, 0, 0] = bad
+    with pytest.raises(ValueError, match='whole numbers from 0 to 255; 1 of'):
+      function(images)

@@ -168,7 +168,7 @@ def test_any_distribution_over_images(key, dtype):
   statistics = stats.Statistics(
     distribution,
     background=_DISTRIBUTIONS['float64'](),
-    ensemble=[distribution],
+    ensemble=[distribution, distribution],
   )
   images = _images(dtype=dtype)
   values = statistics(images, statistics.names)
@@ -182,7 +182,7 @@ def test_any_distribution_over_images(key, dtype):
   )
   assert values['log_prob'].dtype == distribution.dtype
   for name, value in values.items():
-    assert value.shape == ([5, 1] if name == 'ensemble_log_probs' else [5])
+    assert value.shape == ([5, 2] if name == 'ensemble_log_probs' else [5])
 
 
 @pytest.mark.parametrize('size', [0, 1, 7])
@@ -216,7 +216,7 @@ _MISSING = {
   'volume': 'a method `log_prob_terms`',
   'optimized_log_prob': 'with an encoder',
   'background_log_prob': 'the argument `background`',
-  'ensemble_log_probs': 'the argument `ensemble`',
+  'ensemble_log_probs': 'at least two models in the argument `ensemble`',
 }
 
 

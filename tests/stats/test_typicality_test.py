@@ -220,13 +220,13 @@ def test_in_a_graph_of_unknown_sizes():
     in_graph(tf.zeros([2, 4]))
 
 
-def test_nan_in_a_graph_stays_nan():
+def test_nan_in_a_graph_stays_nan_and_is_rejected():
   test = stats.TypicalityTest(_TRAINING, _HELD_OUT, batch_size=2)
   in_graph = tf.function(test, input_signature=[tf.TensorSpec([None, 2])])
   result = in_graph([[math.nan, -math.inf], [-9.0, -9.0]])
   np.testing.assert_array_equal(result.statistic, [math.nan, 7.0])
   np.testing.assert_array_equal(result.p_value, [math.nan, 1 / 10_001])
-  np.testing.assert_array_equal(result.reject, [False, True])
+  np.testing.assert_array_equal(result.reject, [True, True])
 
 
 def test_state_restores_the_test(tmp_path):
@@ -290,7 +290,7 @@ def test_refuses_other_arguments_out_of_range():
   ):
     stats.TypicalityTest(_TRAINING, _HELD_OUT, 3)
   with pytest.raises(TypeError, match='`training_log_prob` must be floating'):
-    stats.TypicalityTest([1, 2], _HELD_OUT, 2)
+    stats.TypicalityTest(np.array([1, 2]), _HELD_OUT, 2)
   with pytest.raises(TypeError, match='`batch_size` must be an integer'):
     stats.TypicalityTest(_TRAINING, _HELD_OUT, 2.0)
   with pytest.raises(ValueError, match='`batch_size` must be positive, got 0'):
@@ -311,4 +311,4 @@ def test_refuses_batches_of_another_size_and_nan():
   with pytest.raises(ValueError, match='`log_prob` holds 1 NaN among 2'):
     test([0.0, math.nan])
   with pytest.raises(TypeError, match='`log_prob` must be floating point'):
-    test([1, 2])
+    test(np.array([1, 2]))
