@@ -268,7 +268,10 @@ def test_one_more_score_computes_only_that(
   after = _read_statistics(folder)
   assert after.keys() == before.keys()
   for path, arrays in before.items():
-    assert after[path].keys() == arrays.keys() | {'background_log_prob'}
+    assert after[path].keys() == arrays.keys() | {
+      'background_log_prob',
+      'made_by/background_log_prob',
+    }
     for name, values in arrays.items():
       np.testing.assert_array_equal(after[path][name], values)
   actual = tfp_ood.reporting.read_results(folder / 'results.json')
@@ -279,6 +282,18 @@ def test_one_more_score_computes_only_that(
   assert actual['training'] == expected['training']
   page = (folder / 'report.html').read_text('utf-8')
   assert 'likelihood ratio' in page
+
+  # A background model trained anew: its statistics alone are out of date.
+  import flow_evaluation
+
+  kinds = ('background_log_prob', 'ensemble_log_probs', 'log_prob')
+  old = [flow_evaluation._fingerprint(kind, folder) for kind in kinds]
+  path = folder / 'background' / 'training.json'
+  text = path.read_text('utf-8')
+  path.write_text(text + ' ', encoding='utf-8')
+  new = [flow_evaluation._fingerprint(kind, folder) for kind in kinds]
+  assert [a == b for a, b in zip(old, new, strict=True)] == [False, True, True]
+  path.write_text(text, encoding='utf-8')
 
   # Now it is complete, and its background model is of these settings.
   run_example(*flags)
