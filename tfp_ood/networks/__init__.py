@@ -2,8 +2,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks inside the models."""
 
+from tfp_ood.networks.classifiers import (
+  alexnet_like,
+  all_cnn_c,
+  all_conv13,
+  small_resnet,
+)
 from tfp_ood.networks.coupling_network import CouplingNetwork
+from tfp_ood.networks.piecewise_linear import (
+  PiecewiseLinearNetwork,
+  Propagated,
+  Rendered,
+)
+from tfp_ood.networks.switch_layer import SwitchLayer
+from tfp_ood.networks.template_gain import TemplateGain
 from tfp_ood.networks.tracking import trackable_parts
 from tfp_ood.networks.zero_convolution import ZeroConvolution
 
-__all__ = ['CouplingNetwork', 'ZeroConvolution', 'trackable_parts']
+__all__ = [
+  'CouplingNetwork',
+  'PiecewiseLinearNetwork',
+  'Propagated',
+  'Rendered',
+  'SwitchLayer',
+  'TemplateGain',
+  'ZeroConvolution',
+  'alexnet_like',
+  'all_cnn_c',
+  'all_conv13',
+  'small_resnet',
+  'trackable_parts',
+]

@@ -1,0 +1,239 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A classifier as affine maps between switches."""
+
+import collections
+
+import tensorflow as tf
+
+from tfp_ood.networks import keras_graph
+from tfp_ood.networks.switch_layer import SwitchLayer
+from tfp_ood.networks.tracking import trackable_parts
+
+__all__ = ['PiecewiseLinearNetwork', 'Propagated', 'Rendered']
+
+Propagated = collections.namedtuple(
+  'Propagated', ['logits', 'features', 'pre_activations']
+)
+Rendered = collections.namedtuple(
+  'Rendered', ['image', 'features', 'pre_activations', 'class_score']
+)
+
+
+class PiecewiseLinearNetwork(tf.Module):
+  """A classifier of affine maps, rectifiers and max pools, laid open.
+
+  Layer `l = 1 .. L` takes an affine map of the layers below, `u(l)`, through its
+  switches, a max pool and a rectifier or one of the two, to features `g(l)`; an
+  affine map of the features makes the logits:
+
+      u(l) = A_l (g(0), ..., g(l - 1)) + b(l),   g(l) = switch_l(u(l))
+      logits = A (g(0), ..., g(L)) + c
+
+  `propagate` computes this, with the switches that the pre-activations set or
+  with given ones, for which everything is affine in the image.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> import tf_keras
+  >>> model = tf_keras.Sequential([
+  ...     tf_keras.layers.Input([8, 8, 3]),
+  ...     tf_keras.layers.Conv2D(4, 3, activation='relu'),
+  ...     tf_keras.layers.MaxPooling2D(),
+  ...     tf_keras.layers.Flatten(),
+  ...     tf_keras.layers.Dense(10)])
+  >>> network = PiecewiseLinearNetwork(model)
+  >>> network.num_layers, network.layers[0].feature_shape
+  (1, TensorShape([3, 3, 4]))
+  >>> images = tf.random.stateless_normal([2, 8, 8, 3], [1, 2])
+  >>> result = network.propagate(images)
+  >>> bool(tf.reduce_all(abs(result.logits - model(images)) < 1e-5))
+  True
+  """
+
+  def __init__(self, model, name='piecewise_linear_network'):
+    """Reads a Keras model; its weights are shared, not copied.
+
+    Args:
+      model: built `tf_keras` or Keras 3 classifier, Sequential or functional. A
+        softmax at its end is left out.
+      name: Python `str`, the name of the module.
+
+    Raises:
+      ValueError: if the model is not built, a layer is not piecewise linear, or
+        the output is not `[batch, num_classes]`.
+    """
+    super().__init__(name=name)
+    self.model = model
+    self._parts = trackable_parts(model)
+    steps, self._input, self._output = keras_graph.read_keras_graph(model)
+    self._steps, self._layers = _with_switch_layers(steps)
+    self.input_shape = tf.TensorShape(model.inputs[0].shape[1:])
+    logits = self._set_shapes()
+    if logits.shape.rank != 2 or logits.shape[-1] < 2:
+      raise ValueError(
+        f'The Keras model {model.name} must end in one logit per class, '
+        f'[batch, num_classes]; its output has shape {logits.shape}.'
+      )
+    self.num_classes = int(logits.shape[-1])
+    if not self._layers:
+      raise ValueError(
+        f'The Keras model {model.name} has no rectifier and no max pool, and so '
+        'no switches.'
+      )
+
+  @property
+  def layers(self):
+    """List of `SwitchLayer`, from the image to the logits."""
+    return self._layers
+
+  @property
+  def num_layers(self):
+    """Python `int`, the number of layers that have switches."""
+    return len(self._layers)
+
+  def propagate(self, images, switches=None):
+    """Computes logits, features and pre-activations.
+
+    Args:
+      images: `Tensor` of shape `[batch, *input_shape]`.
+      switches: list of the layers' switches, `[batch, ...]`;
+        `None` for those that the pre-activations set.
+
+    Returns:
+      `Propagated`: `logits`, `[batch, num_classes]`, and lists of `features` and
+      `pre_activations`, a `Tensor` for each layer.
+    """
+    if switches is None:
+      return self._run(images, lambda layer, u, index: layer.apply(u))
+    return self._run(
+      images, lambda layer, u, index: layer.apply_frozen(u, switches[index])
+    )
+
+  def render(self, labels, switches=None, images=None):
+    """Goes back from a class to the image, through given switches.
+
+    The rendering of every layer is the exact adjoint of the network with its
+    switches frozen: the gradient of the class's logit with respect to the
+    features. It depends on the switches above alone.
+
+    Args:
+      labels: integer `Tensor` of shape `[batch]`.
+      switches: list of the layers' switches, `[batch, ...]`; `None` for those that
+        `images` set.
+      images: `Tensor` of shape `[batch, *input_shape]`, what to propagate before;
+        needed without `switches`. Default: zeros.
+
+    Returns:
+      `Rendered`:
+      image: `h(0)`, of the shape of the images.
+      features: list of `h(l)`, of the shapes of the features.
+      pre_activations: list of the renderings after the switches of their own
+        layer, `s(l) * h(l)` at the chosen positions.
+      class_score: `[batch]`, the logit of the label less its bias, at `images`.
+    """
+    if images is None:
+      images = tf.zeros([tf.shape(labels)[0], *self.input_shape], self.dtype)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(images)
+      result = self.propagate(images, switches)
+      _, class_bias = self.biases()
+      scores = tf.gather(result.logits - class_bias, labels, batch_dims=1)
+    gradients = tape.gradient(
+      scores,
+      [images, result.features, result.pre_activations],
+      unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return Rendered(*gradients, scores)
+
+  def switches(self, pre_activations):
+    """Returns the switches that pre-activations set.
+
+    Args:
+      pre_activations: list of `Tensor`s, as `propagate` returns it.
+
+    Returns:
+      List of the layers' switches.
+    """
+    return [
+      layer.switches(u)
+      for layer, u in zip(self._layers, pre_activations, strict=True)
+    ]
+
+  def biases(self):
+    """Returns what the affine maps add by themselves.
+
+    Returns:
+      biases: list of `Tensor`s of shape `[1, ...]`, `b(l)` for each layer.
+      class_bias: `Tensor` of shape `[1, num_classes]`, `c`.
+    """
+    dtype = self.dtype
+    zero = tf.zeros([1, *self.input_shape], dtype)
+    result = self._run(
+      zero,
+      lambda layer, u, index: tf.zeros([1, *layer.feature_shape], dtype),
+    )
+    return result.pre_activations, result.logits
+
+  @property
+  def dtype(self):
+    """The dtype of the weights."""
+    return tf.as_dtype(self.model.variables[0].dtype)
+
+  def _set_shapes(self):
+    def apply(layer, u, index):
+      layer.set_shape(u.shape[1:])
+      return layer.apply(u)
+
+    return self._run(tf.zeros([1, *self.input_shape], self.dtype), apply).logits
+
+  def _run(self, images, switch):
+    values = {self._input: images}
+    features, pre_activations = [], []
+    for operation, inputs, output in self._steps:
+      arguments = [values[name] for name in inputs]
+      if isinstance(operation, SwitchLayer):
+        pre_activations.append(arguments[0])
+        values[output] = switch(operation, arguments[0], len(features))
+        features.append(values[output])
+      else:
+        values[output] = operation.function(arguments)
+    return Propagated(values[self._output], features, pre_activations)
+
+
+def _with_switch_layers(steps):
+  """Makes layers of rectifiers and max pools.
+
+  A rectifier and a max pool that follow each other, with nothing else in
+  between, are one layer: both are monotone, so their order does not matter.
+
+  Args:
+    steps: list of `keras_graph.Step`.
+
+  Returns:
+    The steps with `SwitchLayer`s for operations, and the list of these.
+  """
+  num_consumers = collections.Counter(n for step in steps for n in step.inputs)
+  follower = {step.inputs[0]: step for step in steps if len(step.inputs) == 1}
+  result, layers, taken_in = [], [], set()
+  for step in steps:
+    if isinstance(step.operation, keras_graph.Affine):
+      result.append(step)
+      continue
+    if step.output in taken_in:
+      continue
+    operations, output = [step.operation], step.output
+    following = follower.get(output) if num_consumers[output] == 1 else None
+    if following and _are_one_layer(step.operation, following.operation):
+      operations.append(following.operation)
+      output = following.output
+      taken_in.add(output)
+    layers.append(SwitchLayer(operations))
+    result.append(keras_graph.Step(layers[-1], step.inputs, output))
+  return result, layers
+
+
+def _are_one_layer(first, second):
+  kinds = {type(first), type(second)}
+  return kinds == {keras_graph.Rectifier, keras_graph.MaxPool}
