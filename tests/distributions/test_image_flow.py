@@ -120,6 +120,19 @@ _REGISTRY = {
 }
 
 
+# Joint distributions with latents and their priors, which are no flows: in
+# test_neural_rendering_model.py and test_switch_priors.py.
+_ELSEWHERE = {
+  'LATENT_MODES',
+  'LayerwiseSwitchPrior',
+  'LogNormalizer',
+  'NeuralRenderingModel',
+  'RenderingInference',
+  'RenderingTerms',
+  'StructuredSwitchPrior',
+}
+
+
 @functools.cache
 def _distribution(key):
   return _ready(_REGISTRY[key]['make']())
@@ -130,10 +143,11 @@ every_distribution = pytest.mark.parametrize('key', list(_REGISTRY))
 
 def test_registry_is_complete():
   covered = set().union(*(entry['covers'] for entry in _REGISTRY.values()))
-  assert covered == set(tfp_ood.distributions.__all__)
+  assert not covered & _ELSEWHERE
+  assert covered | _ELSEWHERE == set(tfp_ood.distributions.__all__)
   classes = {
     member
-    for name in tfp_ood.distributions.__all__
+    for name in covered
     if inspect.isclass(member := getattr(tfp_ood.distributions, name))
     and issubclass(member, tfd.Distribution)
   }

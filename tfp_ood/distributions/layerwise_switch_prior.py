@@ -27,6 +27,20 @@ class LayerwiseSwitchPrior(SwitchPrior):
 
   so that the mean of `exp(log_weight)` over samples estimates the normalizer of
   the structured prior without bias.
+
+  #### Examples
+
+  >>> import tf_keras
+  >>> from tfp_ood import networks
+  >>> classifier = tf_keras.Sequential([
+  ...     tf_keras.layers.Input([4]),
+  ...     tf_keras.layers.Dense(3, activation='relu'),
+  ...     tf_keras.layers.Dense(2)])
+  >>> network = networks.PiecewiseLinearNetwork(classifier)
+  >>> prior = LayerwiseSwitchPrior(network, labels=[0, 1])
+  >>> switches = prior.sample(5, seed=[1, 2])
+  >>> prior.log_prob(switches).shape, prior.log_weight(switches).shape
+  (TensorShape([5, 2]), TensorShape([5, 2]))
   """
 
   def __init__(
@@ -77,7 +91,7 @@ class LayerwiseSwitchPrior(SwitchPrior):
 
   def _terms(self, switches):
     """Returns log-probabilities, and the sums of the units' log-normalizers."""
-    flat, labels, shape = self._flatten(switches)
+    flat, labels, shape = self._flatten_batch(switches)
     rendered = self.network.render(labels, flat)
     biases, _ = self.network.biases()
     log_prob, log_normalizer = 0.0, 0.0
@@ -107,4 +121,4 @@ class LayerwiseSwitchPrior(SwitchPrior):
       switches[index] = layer.switches_of_states(
         self._draw(logits, seeds[index])
       )
-    return self._unflatten(switches, n)
+    return self._unflatten_batch(switches, n)

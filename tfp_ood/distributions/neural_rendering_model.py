@@ -133,7 +133,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     scale = math.sqrt(variance) / pixel_scale
 
     def image(label, switches):
-      flat, labels, shape = prior(label)._flatten(switches)
+      flat, labels, shape = prior(label)._flatten_batch(switches)
       rendered = network.render(labels, flat).image
       loc = (rendered - pixel_shift) / pixel_scale
       loc = tf.reshape(loc, tf.concat([shape, network.input_shape], axis=0))

@@ -38,6 +38,25 @@ class StructuredSwitchPrior(SwitchPrior):
   Given all other layers, the units of a layer are independent: `sample` is block
   Gibbs sampling, from the layerwise prior, for `num_sweeps` sweeps. Its samples
   are therefore approximate.
+
+  #### Examples
+
+  >>> import tf_keras
+  >>> from tfp_ood import networks
+  >>> classifier = tf_keras.Sequential([
+  ...     tf_keras.layers.Input([4]),
+  ...     tf_keras.layers.Dense(3, activation='relu'),
+  ...     tf_keras.layers.Dense(2)])
+  >>> network = networks.PiecewiseLinearNetwork(classifier)
+  >>> prior = StructuredSwitchPrior(network, labels=[0, 1])
+  >>> switches = prior.sample(5, seed=[1, 2])
+  >>> switches[0]['is_on'].shape, prior.unnormalized_log_prob(switches).shape
+  (TensorShape([5, 2, 3]), TensorShape([5, 2]))
+  >>> log_normalizer = prior.log_normalizer().estimate  # Of 2^3 terms.
+  >>> normalized = StructuredSwitchPrior(
+  ...     network, [0, 1], log_normalizer=log_normalizer)
+  >>> normalized.log_prob(switches).shape
+  TensorShape([5, 2])
   """
 
   def __init__(
@@ -110,6 +129,7 @@ class StructuredSwitchPrior(SwitchPrior):
       prior. Its expectation is `Z_y`; where one weight dominates it is too low.
     - `ais`: annealed importance sampling, from uniform switches through
       `num_temperatures` inverse temperatures, each a sweep of block Gibbs.
+
     Args:
       method: one of these.
       num_samples: Python `int`, the samples or chains.
@@ -160,7 +180,7 @@ class StructuredSwitchPrior(SwitchPrior):
     for sweep in range(self._num_sweeps):
       seed = tf.random.experimental.stateless_fold_in(chain_seed, sweep)
       switches = self._sweep(switches, labels, 1.0, seed)
-    return self._unflatten(switches, n)
+    return self._unflatten_batch(switches, n)
 
   def _sweep(self, switches, labels, inverse_temperature, seed):
     """Draws the switches of each layer anew, given those of all others."""

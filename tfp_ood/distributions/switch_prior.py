@@ -71,7 +71,7 @@ class SwitchPrior(tfp.distributions.Distribution):
     Returns:
       `Tensor` of shape `[sample..., batch...]`.
     """
-    flat, labels, shape = self._flatten(switches)
+    flat, labels, shape = self._flatten_batch(switches)
     etas = tf.gather(self._class_etas(flat), labels, batch_dims=1)
     return tf.reshape(etas, shape)
 
@@ -113,7 +113,7 @@ class SwitchPrior(tfp.distributions.Distribution):
     states = tf.random.stateless_categorical(flat, 1, seed, dtype=tf.int32)
     return tf.reshape(states, shape[:-1])
 
-  def _flatten(self, switches):
+  def _flatten_batch(self, switches):
     """Gives switches and labels one batch dimension."""
     first = tf.nest.flatten(switches)[0]
     event_rank = self.network.layers[0].feature_shape.rank
@@ -127,7 +127,7 @@ class SwitchPrior(tfp.distributions.Distribution):
     ]
     return flat, labels, shape
 
-  def _unflatten(self, switches, n):
+  def _unflatten_batch(self, switches, n):
     batch_shape = tf.concat([[n], tf.shape(self.labels)], axis=0)
     return [
       tf.nest.map_structure(

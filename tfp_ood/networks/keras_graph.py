@@ -62,6 +62,22 @@ def read_keras_graph(model):
     ValueError: if the model is not built, has several inputs or outputs, or a
       layer is not piecewise linear.
   """
+  steps, input_name, output = _read(model)
+  last = steps[-1] if steps else None
+  if last and last.output == output and _is_softmax(last.operation):
+    steps.pop()
+    output = last.inputs[0]
+  for step in steps:
+    if _is_softmax(step.operation):
+      raise ValueError(
+        f'The layer {step.operation.name} applies a softmax inside the network: '
+        'it is not piecewise linear.'
+      )
+  return steps, input_name, output
+
+
+def _read(model):
+  """Reads a model whole, a softmax at its end too."""
   # A Sequential of Keras 3 wraps a functional model.
   model = getattr(model, '_functional', None) or model
   if not hasattr(model, '_nodes_by_depth'):
@@ -80,18 +96,7 @@ def read_keras_graph(model):
     for node in model._nodes_by_depth[depth]:
       if not node.is_input:
         steps += _steps_of_node(node)
-  output = id(model.outputs[0])
-  last = steps[-1] if steps else None
-  if last and last.output == output and _is_softmax(last.operation):
-    steps.pop()
-    output = last.inputs[0]
-  for step in steps:
-    if _is_softmax(step.operation):
-      raise ValueError(
-        f'The layer {step.operation.name} applies a softmax inside the network: '
-        'it is not piecewise linear.'
-      )
-  return steps, id(model.inputs[0]), output
+  return steps, id(model.inputs[0]), id(model.outputs[0])
 
 
 _SOFTMAX = 'softmax'
@@ -122,7 +127,7 @@ def _steps_of_node(node):
 
 def _steps_of_nested(model, inputs, output):
   """Takes in a model that is a layer of another; names are made its own."""
-  steps, inner_input, inner_output = read_keras_graph(model)
+  steps, inner_input, inner_output = _read(model)
   prefix = output
 
   def rename(name):
@@ -146,16 +151,20 @@ def _operations(layer):
   if kind in ('ReLU', 'LeakyReLU'):
     return [_rectifier(layer, kind)]
   if kind == 'MaxPooling2D':
+    _check_channels_last(layer)
     return [MaxPool(layer.pool_size, layer.strides, layer.padding, layer.name)]
   if kind == 'GlobalMaxPooling2D':
-    return [MaxPool(None, None, 'valid', layer.name)]
+    _check_channels_last(layer)
+    pool = MaxPool(None, None, 'valid', layer.name)
+    return [pool] if layer.keepdims else [pool, Affine(_squeeze, layer.name)]
   if kind in ('Conv2D', 'DepthwiseConv2D'):
     affine = Affine(_convolution(layer), layer.name)
     return [affine, *_activation(layer.activation, layer.name)]
   if kind == 'Dense':
     affine = Affine(_dense(layer), layer.name)
     return [affine, *_activation(layer.activation, layer.name)]
-  if kind in _AFFINE:
+  # Keras 3 has operations, `x + y`, of the names of layers.
+  if kind in _AFFINE and hasattr(layer, 'trainable_weights'):
     return [Affine(_of_keras(layer), layer.name)]
   raise ValueError(
     f'The layer {layer.name} ({kind}) is not known to be piecewise linear. '
@@ -190,24 +199,27 @@ def _rectifier(layer, kind):
         f'The layer {layer.name} (ReLU) has a `max_value` or a `threshold`, '
         'which switches of two states cannot say.'
       )
-  slope = config.get('negative_slope', config.get('alpha', 0.0)) or 0.0
-  return Rectifier(float(slope), layer.name)
+  slope = float(config.get('negative_slope', config.get('alpha', 0.0)) or 0.0)
+  if slope < 0:
+    raise ValueError(
+      f'The layer {layer.name} ({kind}) has a negative slope, {slope}: it is not '
+      'monotone.'
+    )
+  return Rectifier(slope, layer.name)
 
 
 def _convolution(layer):
-  if layer.data_format != 'channels_last':
-    raise ValueError(
-      f'The layer {layer.name} has `data_format` {layer.data_format}; it must be '
-      'channels_last.'
-    )
+  _check_channels_last(layer)
   options = dict(
     padding=layer.padding.upper(), dilations=list(layer.dilation_rate)
   )
   if type(layer).__name__ == 'Conv2D':
     if getattr(layer, 'groups', 1) != 1:
       raise ValueError(f'The layer {layer.name} is a grouped convolution.')
-    convolution, kernel = tf.nn.conv2d, layer.kernel
+    # Unlike `tf.nn.conv2d`, dilated on a CPU it has a gradient.
+    convolution, kernel = tf.nn.convolution, layer.kernel
     options['strides'] = list(layer.strides)
+    options['data_format'] = 'NHWC'  # For second derivatives.
   else:
     convolution = tf.nn.depthwise_conv2d
     # Keras 3 calls it a kernel.
@@ -217,6 +229,18 @@ def _convolution(layer):
   return lambda inputs: _with_bias(
     convolution(inputs[0], tf.convert_to_tensor(kernel), **options), layer
   )
+
+
+def _check_channels_last(layer):
+  if layer.data_format != 'channels_last':
+    raise ValueError(
+      f'The layer {layer.name} has `data_format` {layer.data_format}; it must be '
+      'channels_last.'
+    )
+
+
+def _squeeze(inputs):
+  return tf.squeeze(inputs[0], axis=[1, 2])
 
 
 def _dense(layer):

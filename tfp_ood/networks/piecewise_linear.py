@@ -70,6 +70,11 @@ class PiecewiseLinearNetwork(tf.Module):
     steps, self._input, self._output = keras_graph.read_keras_graph(model)
     self._steps, self._layers = _with_switch_layers(steps)
     self.input_shape = tf.TensorShape(model.inputs[0].shape[1:])
+    if not self.input_shape.is_fully_defined():
+      raise ValueError(
+        f'The Keras model {model.name} must take inputs of one shape; it takes '
+        f'{self.input_shape}.'
+      )
     logits = self._set_shapes()
     if logits.shape.rank != 2 or logits.shape[-1] < 2:
       raise ValueError(
@@ -179,7 +184,9 @@ class PiecewiseLinearNetwork(tf.Module):
   @property
   def dtype(self):
     """The dtype of the weights."""
-    return tf.as_dtype(self.model.variables[0].dtype)
+    # A dropout layer of Keras 3 has a seed among its variables.
+    dtypes = [tf.as_dtype(weight.dtype) for weight in self.model.weights]
+    return next((d for d in dtypes if d.is_floating), tf.float32)
 
   def _set_shapes(self):
     def apply(layer, u, index):

@@ -4,6 +4,7 @@
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_ood.networks import keras_graph
@@ -24,6 +25,18 @@ class SwitchLayer:
     row, has the maximum, the first of equals.
 
   With the switches given, the layer is linear in `u`.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> from tfp_ood.networks import keras_graph
+  >>> layer = SwitchLayer([keras_graph.Rectifier(0.0, 'relu')])
+  >>> layer.set_shape([3])
+  >>> switches = layer.switches(tf.constant([[-1.0, 2.0, 3.0]]))
+  >>> switches['is_on'].numpy().tolist()
+  [[False, True, True]]
+  >>> layer.apply_frozen(tf.ones([1, 3]), switches).numpy().tolist()
+  [[0.0, 1.0, 1.0]]
   """
 
   def __init__(self, operations):
@@ -67,7 +80,8 @@ class SwitchLayer:
   @property
   def slope(self):
     """What a unit that is off is multiplied by."""
-    return self._rectifier.slope if self._rectifier else 1.0
+    # TensorFlow keeps the slope of a leaky ReLU in float32, whatever the dtype.
+    return float(np.float32(self._rectifier.slope)) if self._rectifier else 1.0
 
   def apply(self, u):
     """Pools and rectifies pre-activations."""
