@@ -240,7 +240,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Raises:
       ValueError: if `latent` is unknown.
     """
-    x, label, rendered, inference = self._infer_and_render(images)
+    x, label, rendered, inference = self.infer_and_render(images)
     reconstruction = -_sum_of_squares(x - rendered.image) / 2
     return RenderingTerms(
       reconstruction / self._pixel_variance,
@@ -258,7 +258,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Returns:
       `Tensor` of shape `[batch]`.
     """
-    return self._latent(mode, *self._infer_and_render(images))
+    return self._latent(mode, *self.infer_and_render(images))
 
   def layer_terms(self, images):
     """The share of each layer in `eta`, and how well each is rendered.
@@ -272,7 +272,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       reconstruction: `[batch, num_layers + 1]`, `-|g(l) - h(l)|^2` of the image
         and of the features of each layer.
     """
-    x, _, rendered, inference = self._infer_and_render(images)
+    x, _, rendered, inference = self.infer_and_render(images)
     biases, _ = self.network.biases()
     eta = [
       _sum_event(bias * gradient)
@@ -298,7 +298,8 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       prior = LayerwiseSwitchPrior(self.network, label, self._pixel_variance)
       return prior.log_prob(self.network.switches(inference.pre_activations))
     if mode == 'rpn':
-      return -self._rendering_path_normalization(rendered)
+      path = self.rendering_path_normalization(rendered)
+      return -self.network.input_shape.num_elements() * path
     eta = rendered.class_score - _sum_event(x * rendered.image)
     if mode == 'mode_normalised':
       eta -= tf.gather(self._zero_image_scores(), label)
@@ -310,15 +311,29 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     _, class_bias = self.network.biases()
     return (self.network.propagate(zero).logits - class_bias)[0]
 
-  def _rendering_path_normalization(self, rendered):
+  def rendering_path_normalization(self, rendered):
+    """How far renderings are from those of the zero image and all classes.
+
+        sum_l mean |b(l) s(l) h(l) - b(l) s0(l) h0(l)|
+
+    As a loss it presses the prior's probability of the switches up; the biases
+    are constants to its gradient.
+
+    Args:
+      rendered: `Rendered`, as `infer_and_render` returns it.
+
+    Returns:
+      `Tensor` of shape `[batch]`.
+    """
     biases, _ = self.network.biases()
+    biases = [tf.stop_gradient(bias) for bias in biases]
     zero = tf.zeros([1, *self.network.input_shape], self.network.dtype)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(zero)
       result = self.network.propagate(zero)
       all_classes = tf.reduce_sum(result.logits)
     paths = tape.gradient(all_classes, result.pre_activations)
-    total = tf.add_n(
+    return tf.add_n(
       [
         tf.reduce_mean(
           tf.abs(bias * (gradient - path)), axis=range(1, bias.shape.rank)
@@ -328,15 +343,29 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
         )
       ]
     )
-    return self.network.input_shape.num_elements() * total
 
-  def _infer_and_render(self, images):
-    """Goes up to the logits and back from the largest, once each way."""
+  def infer_and_render(self, images, labels=None):
+    """Goes up to the logits and back from one of them, once each way.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      labels: integer `Tensor` of shape `[batch]`, where to turn round; one of -1
+        stands for the largest logit, as does `None` for all.
+
+    Returns:
+      x: the images as the network sees them.
+      labels: int32 `[batch]`, where it turned round.
+      rendered: `Rendered` at the images' own switches.
+      propagated: `Propagated`.
+    """
     x = self._scaled(images)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(x)
       result = self.network.propagate(x)
       label = tf.argmax(result.logits, axis=-1, output_type=tf.int32)
+      if labels is not None:
+        labels = tf.cast(labels, tf.int32)
+        label = tf.where(labels < 0, label, labels)
       _, class_bias = self.network.biases()
       score = tf.gather(result.logits - class_bias, label, batch_dims=1)
     gradients = tape.gradient(

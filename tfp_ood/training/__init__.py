@@ -6,6 +6,10 @@ from tfp_ood.training.distribution_model import DistributionModel
 from tfp_ood.training.export import export_saved_model
 from tfp_ood.training.optimizers import adam
 from tfp_ood.training.progress import Progress
+from tfp_ood.training.rendering_model import (
+  RenderingLossWeights,
+  RenderingModel,
+)
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.strategies import STRATEGIES, make_strategy
 from tfp_ood.training.time_limit import TimeLimit
@@ -15,6 +19,8 @@ __all__ = [
   'STRATEGIES',
   'DistributionModel',
   'Progress',
+  'RenderingLossWeights',
+  'RenderingModel',
   'StopOnNaN',
   'TimeLimit',
   'adam',
