@@ -139,18 +139,43 @@ class PiecewiseLinearNetwork(tf.Module):
       class_score: `[batch]`, the logit of the label less its bias, at `images`.
     """
     if images is None:
-      images = tf.zeros([tf.shape(labels)[0], *self.input_shape], self.dtype)
+      images = self.zero_images(tf.shape(labels)[0])
+    _, _, rendered = self.propagate_and_render(
+      images, lambda logits: labels, switches
+    )
+    return rendered
+
+  def propagate_and_render(self, images, choose_labels, switches=None):
+    """Goes up to the logits and back from one of them, once each way.
+
+    Args:
+      images: `Tensor` of shape `[batch, *input_shape]`.
+      choose_labels: function from the logits, `[batch, num_classes]`, to the
+        classes where to turn round, integers of shape `[batch]`.
+      switches: list of the layers' switches, `[batch, ...]`; `None` for those that
+        `images` set.
+
+    Returns:
+      labels: what `choose_labels` returned.
+      propagated: `Propagated`.
+      rendered: `Rendered`; see `render`.
+    """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(images)
-      result = self.propagate(images, switches)
+      propagated = self.propagate(images, switches)
+      labels = choose_labels(propagated.logits)
       _, class_bias = self.biases()
-      scores = tf.gather(result.logits - class_bias, labels, batch_dims=1)
+      scores = tf.gather(propagated.logits - class_bias, labels, batch_dims=1)
     gradients = tape.gradient(
       scores,
-      [images, result.features, result.pre_activations],
+      [images, propagated.features, propagated.pre_activations],
       unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    return Rendered(*gradients, scores)
+    return labels, propagated, Rendered(*gradients, scores)
+
+  def zero_images(self, count=1):
+    """Returns `Tensor` of zeros, `[count, *input_shape]`."""
+    return tf.zeros([count, *self.input_shape], self.dtype)
 
   def switches(self, pre_activations):
     """Returns the switches that pre-activations set.
@@ -173,11 +198,9 @@ class PiecewiseLinearNetwork(tf.Module):
       biases: list of `Tensor`s of shape `[1, ...]`, `b(l)` for each layer.
       class_bias: `Tensor` of shape `[1, num_classes]`, `c`.
     """
-    dtype = self.dtype
-    zero = tf.zeros([1, *self.input_shape], dtype)
     result = self._run(
-      zero,
-      lambda layer, u, index: tf.zeros([1, *layer.feature_shape], dtype),
+      self.zero_images(),
+      lambda layer, u, index: tf.zeros([1, *layer.feature_shape], self.dtype),
     )
     return result.pre_activations, result.logits
 
@@ -193,7 +216,7 @@ class PiecewiseLinearNetwork(tf.Module):
       layer.set_shape(u.shape[1:])
       return layer.apply(u)
 
-    return self._run(tf.zeros([1, *self.input_shape], self.dtype), apply).logits
+    return self._run(self.zero_images(), apply).logits
 
   def _run(self, images, switch):
     values = {self._input: images}
