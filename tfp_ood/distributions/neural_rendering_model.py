@@ -12,10 +12,7 @@ from tfp_ood.distributions.layerwise_switch_prior import LayerwiseSwitchPrior
 from tfp_ood.distributions.structured_switch_prior import (
   StructuredSwitchPrior,
 )
-from tfp_ood.networks.piecewise_linear import (
-  PiecewiseLinearNetwork,
-  Rendered,
-)
+from tfp_ood.networks.piecewise_linear import PiecewiseLinearNetwork
 
 __all__ = [
   'LATENT_MODES',
@@ -155,12 +152,13 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     )
 
   @classmethod
-  def from_keras(cls, model, **kwargs):
+  def from_keras(cls, model, normalize_renderings=False, **kwargs):
     """Makes a model of a Keras classifier, with the same weights.
 
     Args:
       model: built `tf_keras` or Keras 3 classifier, Sequential or functional, of
         piecewise linear layers; a softmax at its end is left out.
+      normalize_renderings: Python `bool`; see `PiecewiseLinearNetwork`.
       **kwargs: passed to the constructor. Images are scaled to `[-1, 1]` unless
         `pixel_scale` and `pixel_shift` say what the classifier was trained on.
 
@@ -170,7 +168,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Raises:
       ValueError: if a layer is not piecewise linear, by its name.
     """
-    return cls(PiecewiseLinearNetwork(model), **kwargs)
+    return cls(PiecewiseLinearNetwork(model, normalize_renderings), **kwargs)
 
   @property
   def network(self):
@@ -188,7 +186,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       `switches` and `features`, lists with an entry for each layer; `logits`,
       `[batch, num_classes]`.
     """
-    result = self.network.propagate(self._scaled(images))
+    result = self.network.propagate(self.scaled(images))
     return RenderingInference(
       tf.argmax(result.logits, axis=-1, output_type=tf.int32),
       self.network.switches(result.pre_activations),
@@ -344,13 +342,14 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       ]
     )
 
-  def infer_and_render(self, images, labels=None):
+  def infer_and_render(self, images, labels=None, training=False):
     """Goes up to the logits and back from one of them, once each way.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
       labels: integer `Tensor` of shape `[batch]`, where to turn round; one of -1
         stands for the largest logit, as does `None` for all.
+      training: Python `bool`; see `PiecewiseLinearNetwork.propagate`.
 
     Returns:
       x: the images as the network sees them.
@@ -358,24 +357,22 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       rendered: `Rendered` at the images' own switches.
       propagated: `Propagated`.
     """
-    x = self._scaled(images)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(x)
-      result = self.network.propagate(x)
-      label = tf.argmax(result.logits, axis=-1, output_type=tf.int32)
-      if labels is not None:
-        labels = tf.cast(labels, tf.int32)
-        label = tf.where(labels < 0, label, labels)
-      _, class_bias = self.network.biases()
-      score = tf.gather(result.logits - class_bias, label, batch_dims=1)
-    gradients = tape.gradient(
-      score,
-      [x, result.features, result.pre_activations],
-      unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    return x, label, Rendered(*gradients, score), result
 
-  def _scaled(self, images):
+    def choose_labels(logits):
+      inferred = tf.argmax(logits, axis=-1, output_type=tf.int32)
+      if labels is None:
+        return inferred
+      given = tf.cast(labels, tf.int32)
+      return tf.where(given < 0, inferred, given)
+
+    x = self.scaled(images)
+    labels_used, propagated, rendered = self.network.propagate_and_render(
+      x, choose_labels, training=training
+    )
+    return x, labels_used, rendered, propagated
+
+  def scaled(self, images):
+    """Returns raw pixels as the network sees them, in its dtype."""
     images = tf.convert_to_tensor(images, name='images')
     shape = tf.TensorShape([None]).concatenate(self.network.input_shape)
     if not images.shape.is_compatible_with(shape):

@@ -11,10 +11,16 @@ import collections
 
 import tensorflow as tf
 
+from tfp_ood.networks.batch_normalization import batch_normalization
+
 __all__ = ['Affine', 'MaxPool', 'Rectifier', 'Step', 'read_keras_graph']
 
-# What a layer does to its inputs, a list of tensors.
-Affine = collections.namedtuple('Affine', ['function', 'name'])
+# What a layer does to its inputs, a list of tensors; `train` where it does
+# something else in training: it takes the inputs and a context manager, under
+# which no rendering goes back through what is computed.
+Affine = collections.namedtuple(
+  'Affine', ['function', 'name', 'train'], defaults=(None,)
+)
 Rectifier = collections.namedtuple('Rectifier', ['slope', 'name'])
 MaxPool = collections.namedtuple(
   'MaxPool', ['size', 'strides', 'padding', 'name']
@@ -41,6 +47,13 @@ _AFFINE = {
   'TemplateGain',
   'UpSampling2D',
   'ZeroPadding2D',
+}
+# Those of them that do something else in training.
+_DIFFER_IN_TRAINING = {
+  'BatchNormalization',
+  'Dropout',
+  'GaussianNoise',
+  'SpatialDropout2D',
 }
 
 
@@ -165,7 +178,7 @@ def _operations(layer):
     return [affine, *_activation(layer.activation, layer.name)]
   # Keras 3 has operations, `x + y`, of the names of layers.
   if kind in _AFFINE and hasattr(layer, 'trainable_weights'):
-    return [Affine(_of_keras(layer), layer.name)]
+    return [_of_keras(layer)]
   raise ValueError(
     f'The layer {layer.name} ({kind}) is not known to be piecewise linear. '
     'There may be convolutions, dense layers, batch normalization, ReLU and '
@@ -256,22 +269,23 @@ def _with_bias(outputs, layer):
 
 
 def _of_keras(layer):
-  def apply(inputs):
-    return layer(inputs if len(inputs) > 1 else inputs[0], training=False)
+  """Makes an affine map of a layer that Keras computes."""
+  kind = type(layer).__name__
 
-  def apply_without_training(inputs):
-    return layer(inputs if len(inputs) > 1 else inputs[0])
+  def apply(inputs, **kwargs):
+    return layer(inputs if len(inputs) > 1 else inputs[0], **kwargs)
 
-  takes_training = type(layer).__name__ in _DIFFER_IN_TRAINING
-  return apply if takes_training else apply_without_training
+  if kind not in _DIFFER_IN_TRAINING:
+    return Affine(apply, layer.name)
 
+  def evaluate(inputs):
+    return apply(inputs, training=False)
 
-_DIFFER_IN_TRAINING = {
-  'BatchNormalization',
-  'Dropout',
-  'GaussianNoise',
-  'SpatialDropout2D',
-}
+  if kind == 'BatchNormalization':
+    return Affine(evaluate, layer.name, batch_normalization(layer))
+  return Affine(
+    evaluate, layer.name, lambda inputs, pause: apply(inputs, training=True)
+  )
 
 
 def _as_list(value):

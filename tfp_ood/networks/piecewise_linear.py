@@ -3,8 +3,10 @@
 """A classifier as affine maps between switches."""
 
 import collections
+import contextlib
 
 import tensorflow as tf
+import tf_keras
 
 from tfp_ood.networks import keras_graph
 from tfp_ood.networks.switch_layer import SwitchLayer
@@ -31,7 +33,14 @@ class PiecewiseLinearNetwork(tf.Module):
       logits = A (g(0), ..., g(L)) + c
 
   `propagate` computes this, with the switches that the pre-activations set or
-  with given ones, for which everything is affine in the image.
+  with given ones, for which everything is affine in the image. `render` goes
+  back from a class, by the adjoint of the network with its switches frozen.
+
+  With `normalize_renderings` every rendering is batch-normalized on its way back,
+  by layers of its own, `rendering_normalizations`, as the authors of the neural
+  rendering model do. That lets classifiers of any scale render images, but what
+  is rendered is the adjoint no more: identities between logits and renderings
+  hold without it only.
 
   #### Examples
 
@@ -52,12 +61,16 @@ class PiecewiseLinearNetwork(tf.Module):
   True
   """
 
-  def __init__(self, model, name='piecewise_linear_network'):
+  def __init__(
+    self, model, normalize_renderings=False, name='piecewise_linear_network'
+  ):
     """Reads a Keras model; its weights are shared, not copied.
 
     Args:
       model: built `tf_keras` or Keras 3 classifier, Sequential or functional. A
         softmax at its end is left out.
+      normalize_renderings: Python `bool`, whether renderings are
+        batch-normalized, all but that of the last layer.
       name: Python `str`, the name of the module.
 
     Raises:
@@ -69,6 +82,7 @@ class PiecewiseLinearNetwork(tf.Module):
     self._parts = trackable_parts(model)
     steps, self._input, self._output = keras_graph.read_keras_graph(model)
     self._steps, self._layers = _with_switch_layers(steps)
+    self.rendering_normalizations = []
     self.input_shape = tf.TensorShape(model.inputs[0].shape[1:])
     if not self.input_shape.is_fully_defined():
       raise ValueError(
@@ -87,6 +101,8 @@ class PiecewiseLinearNetwork(tf.Module):
         f'The Keras model {model.name} has no rectifier and no max pool, and so '
         'no switches.'
       )
+    if normalize_renderings:
+      self.rendering_normalizations = self._make_normalizations()
 
   @property
   def layers(self):
@@ -98,23 +114,35 @@ class PiecewiseLinearNetwork(tf.Module):
     """Python `int`, the number of layers that have switches."""
     return len(self._layers)
 
-  def propagate(self, images, switches=None):
+  def propagate(
+    self,
+    images,
+    switches=None,
+    training=False,
+    pause=contextlib.nullcontext,
+  ):
     """Computes logits, features and pre-activations.
 
     Args:
       images: `Tensor` of shape `[batch, *input_shape]`.
       switches: list of the layers' switches, `[batch, ...]`;
         `None` for those that the pre-activations set.
+      training: Python `bool`, whether dropout and batch normalization do what they
+        do in training.
+      pause: function that returns a context manager, under which the statistics
+        of batches are computed in training.
 
     Returns:
       `Propagated`: `logits`, `[batch, num_classes]`, and lists of `features` and
       `pre_activations`, a `Tensor` for each layer.
     """
-    if switches is None:
-      return self._run(images, lambda layer, u, index: layer.apply(u))
-    return self._run(
-      images, lambda layer, u, index: layer.apply_frozen(u, switches[index])
-    )
+
+    def switch(layer, u, index):
+      if switches is None:
+        return layer.apply(u)
+      return layer.apply_frozen(u, switches[index])
+
+    return self._run(images, switch, training, pause)
 
   def render(self, labels, switches=None, images=None):
     """Goes back from a class to the image, through given switches.
@@ -145,7 +173,9 @@ class PiecewiseLinearNetwork(tf.Module):
     )
     return rendered
 
-  def propagate_and_render(self, images, choose_labels, switches=None):
+  def propagate_and_render(
+    self, images, choose_labels, switches=None, training=False
+  ):
     """Goes up to the logits and back from one of them, once each way.
 
     Args:
@@ -154,6 +184,7 @@ class PiecewiseLinearNetwork(tf.Module):
         classes where to turn round, integers of shape `[batch]`.
       switches: list of the layers' switches, `[batch, ...]`; `None` for those that
         `images` set.
+      training: Python `bool`; see `propagate`.
 
     Returns:
       labels: what `choose_labels` returned.
@@ -162,7 +193,9 @@ class PiecewiseLinearNetwork(tf.Module):
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(images)
-      propagated = self.propagate(images, switches)
+      propagated = self.propagate(
+        images, switches, training, tape.stop_recording
+      )
       labels = choose_labels(propagated.logits)
       _, class_bias = self.biases()
       scores = tf.gather(propagated.logits - class_bias, labels, batch_dims=1)
@@ -218,18 +251,45 @@ class PiecewiseLinearNetwork(tf.Module):
 
     return self._run(self.zero_images(), apply).logits
 
-  def _run(self, images, switch):
-    values = {self._input: images}
+  def _make_normalizations(self):
+    shapes = [self.input_shape, *(x.feature_shape for x in self._layers[:-1])]
+    normalizations = []
+    for index, shape in enumerate(shapes):
+      layer = tf_keras.layers.BatchNormalization(
+        name=f'rendering_normalization_{index}', dtype=self.dtype
+      )
+      layer.build([None, *shape])
+      normalizations.append(layer)
+    return normalizations
+
+  def _run(self, images, switch, training=False, pause=contextlib.nullcontext):
+    values = {self._input: self._normalize_rendering(images, 0, training)}
     features, pre_activations = [], []
     for operation, inputs, output in self._steps:
       arguments = [values[name] for name in inputs]
       if isinstance(operation, SwitchLayer):
         pre_activations.append(arguments[0])
-        values[output] = switch(operation, arguments[0], len(features))
-        features.append(values[output])
+        features.append(switch(operation, arguments[0], len(features)))
+        values[output] = self._normalize_rendering(
+          features[-1], len(features), training
+        )
+      elif training and operation.train:
+        values[output] = operation.train(arguments, pause)
       else:
         values[output] = operation.function(arguments)
     return Propagated(values[self._output], features, pre_activations)
+
+  def _normalize_rendering(self, features, index, training):
+    """Returns the features, whose gradient will be normalized."""
+    if index >= len(self.rendering_normalizations):
+      return features
+    normalization = self.rendering_normalizations[index]
+
+    @tf.custom_gradient
+    def identity(values):
+      return tf.identity(values), lambda h: normalization(h, training=training)
+
+    return identity(features)
 
 
 def _with_switch_layers(steps):

@@ -21,6 +21,7 @@ RenderingLossWeights = collections.namedtuple(
   # Those of the model's authors.
   defaults=(1.0, 0.5, 1.0, 0.5, 0.5),
 )
+_RENDERING_PARTS = ('reconstruction', 'rendering_path', 'negativity')
 
 
 class RenderingModel(tf_keras.Model):
@@ -36,9 +37,9 @@ class RenderingModel(tf_keras.Model):
 
   where the path with `0` is that of the zero image and of all classes together.
   An image without a label, of label -1, takes the one inferred, and has no
-  cross-entropy. Switches are constants to the gradient. Dropout and batch
-  normalization are as in evaluation: a network that needs its normalization's
-  statistics learned is to be trained as a classifier first.
+  cross-entropy. Switches are constants to the gradient. Where the weights of
+  `reconstruction`, `rendering_path` and `negativity` are all zero, nothing is
+  rendered: that is how to train a plain classifier, in a third of the time.
 
   #### Examples
 
@@ -81,7 +82,11 @@ class RenderingModel(tf_keras.Model):
     self.distribution = distribution
     # Keras finds variables in layers.
     self._classifier = distribution.network.model
+    self._normalizations = distribution.network.rendering_normalizations
     self._loss_weights = loss_weights or RenderingLossWeights()
+    self._renders = any(
+      getattr(self._loss_weights, part) for part in _RENDERING_PARTS
+    )
     self._class_variance = class_variance
     self._means = {
       part: tf_keras.metrics.Mean(name=part)
@@ -103,7 +108,7 @@ class RenderingModel(tf_keras.Model):
   def train_step(self, data):
     """One step on a batch of images and labels."""
     with tf.GradientTape() as tape:
-      loss = self._measure(data)
+      loss = self._measure(data, training=True)
     variables = self.trainable_variables
     self.optimizer.apply_gradients(
       zip(tape.gradient(loss, variables), variables, strict=True)
@@ -112,14 +117,14 @@ class RenderingModel(tf_keras.Model):
 
   def test_step(self, data):
     """Measures a batch."""
-    self._measure(data)
+    self._measure(data, training=False)
     return {metric.name: metric.result() for metric in self.metrics}
 
-  def _measure(self, data):
+  def _measure(self, data, training):
     """Returns the mean loss of a batch, and updates the metrics."""
     images, labels = data
     labels = tf.cast(labels, tf.int32)
-    losses, logits = self._loss_parts(images, labels)
+    losses, logits = self._loss_parts(images, labels, training)
     total = tf.add_n(
       [
         weight * loss
@@ -135,22 +140,41 @@ class RenderingModel(tf_keras.Model):
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     return tf.reduce_mean(total) / replicas
 
-  def _loss_parts(self, images, labels):
+  def _loss_parts(self, images, labels, training):
     """Returns the parts of the loss of each image, and the logits."""
     nrm = self.distribution
-    x, _, rendered, propagated = nrm.infer_and_render(images, labels)
-    logits = propagated.logits / self._class_variance
+    if self._renders:
+      x, _, rendered, propagated = nrm.infer_and_render(
+        images, labels, training
+      )
+      rendering_losses = self._rendering_losses(x, rendered)
+      logits = propagated.logits
+    else:
+      logits = nrm.network.propagate(
+        nrm.scaled(images), training=training
+      ).logits
+      rendering_losses = dict.fromkeys(
+        _RENDERING_PARTS, tf.zeros_like(logits[:, 0])
+      )
+    logits /= self._class_variance
     log_probs = tf.nn.log_softmax(logits)
     true_log_prob = tf.gather(log_probs, tf.maximum(labels, 0), batch_dims=1)
-    negativity = [_mean_event(tf.nn.relu(-h) ** 2) for h in rendered.features]
     losses = RenderingLossWeights(
       cross_entropy=tf.where(labels < 0, 0.0, -true_log_prob),
-      reconstruction=_mean_event((x - rendered.image) ** 2) / 2,
-      rendering_path=nrm.rendering_path_normalization(rendered),
       label_entropy=-tf.reduce_sum(tf.exp(log_probs) * log_probs, axis=-1),
-      negativity=tf.add_n(negativity),
+      **rendering_losses,
     )
     return losses, logits
+
+  def _rendering_losses(self, x, rendered):
+    negativity = [_mean_event(tf.nn.relu(-h) ** 2) for h in rendered.features]
+    return {
+      'reconstruction': _mean_event((x - rendered.image) ** 2) / 2,
+      'rendering_path': self.distribution.rendering_path_normalization(
+        rendered
+      ),
+      'negativity': tf.add_n(negativity),
+    }
 
 
 def _mean_event(values):
