@@ -114,13 +114,7 @@ class PiecewiseLinearNetwork(tf.Module):
     """Python `int`, the number of layers that have switches."""
     return len(self._layers)
 
-  def propagate(
-    self,
-    images,
-    switches=None,
-    training=False,
-    pause=contextlib.nullcontext,
-  ):
+  def propagate(self, images, switches=None, training=False):
     """Computes logits, features and pre-activations.
 
     Args:
@@ -129,20 +123,12 @@ class PiecewiseLinearNetwork(tf.Module):
         `None` for those that the pre-activations set.
       training: Python `bool`, whether dropout and batch normalization do what they
         do in training.
-      pause: function that returns a context manager, under which the statistics
-        of batches are computed in training.
 
     Returns:
       `Propagated`: `logits`, `[batch, num_classes]`, and lists of `features` and
       `pre_activations`, a `Tensor` for each layer.
     """
-
-    def switch(layer, u, index):
-      if switches is None:
-        return layer.apply(u)
-      return layer.apply_frozen(u, switches[index])
-
-    return self._run(images, switch, training, pause)
+    return self._run(images, _switch_by(switches), training)
 
   def render(self, labels, switches=None, images=None):
     """Goes back from a class to the image, through given switches.
@@ -193,16 +179,13 @@ class PiecewiseLinearNetwork(tf.Module):
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(images)
-      propagated = self.propagate(
-        images, switches, training, tape.stop_recording
-      )
+      way_back = _WayBack(tape)
+      propagated = self._run(images, _switch_by(switches), training, way_back)
       labels = choose_labels(propagated.logits)
       _, class_bias = self.biases()
       scores = tf.gather(propagated.logits - class_bias, labels, batch_dims=1)
-    gradients = tape.gradient(
-      scores,
-      [images, propagated.features, propagated.pre_activations],
-      unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    gradients = way_back.render(
+      scores, [images, propagated.features, propagated.pre_activations]
     )
     return labels, propagated, Rendered(*gradients, scores)
 
@@ -262,34 +245,85 @@ class PiecewiseLinearNetwork(tf.Module):
       normalizations.append(layer)
     return normalizations
 
-  def _run(self, images, switch, training=False, pause=contextlib.nullcontext):
-    values = {self._input: self._normalize_rendering(images, 0, training)}
+  def _run(self, images, switch, training=False, way_back=None):
+    """Computes all steps.
+
+    Args:
+      images: `Tensor` of shape `[batch, *input_shape]`.
+      switch: function from a layer, its pre-activations and its number to its
+        features.
+      training: Python `bool`.
+      way_back: `_WayBack`, where there will be a rendering.
+
+    Returns:
+      `Propagated`.
+    """
+
+    def mark(values, index):
+      if way_back and index < len(self.rendering_normalizations):
+        normalization = self.rendering_normalizations[index]
+        return way_back.through(normalization, values, training)
+      return values
+
+    pause = way_back.pause if way_back else contextlib.nullcontext
+    values = {self._input: mark(images, 0)}
     features, pre_activations = [], []
     for operation, inputs, output in self._steps:
       arguments = [values[name] for name in inputs]
       if isinstance(operation, SwitchLayer):
         pre_activations.append(arguments[0])
         features.append(switch(operation, arguments[0], len(features)))
-        values[output] = self._normalize_rendering(
-          features[-1], len(features), training
-        )
+        values[output] = mark(features[-1], len(features))
       elif training and operation.train:
         values[output] = operation.train(arguments, pause)
       else:
         values[output] = operation.function(arguments)
     return Propagated(values[self._output], features, pre_activations)
 
-  def _normalize_rendering(self, features, index, training):
-    """Returns the features, whose gradient will be normalized."""
-    if index >= len(self.rendering_normalizations):
-      return features
-    normalization = self.rendering_normalizations[index]
+
+def _switch_by(switches):
+  """Returns the function that switches as given, or as pre-activations say."""
+  if switches is None:
+    return lambda layer, u, index: layer.apply(u)
+  return lambda layer, u, index: layer.apply_frozen(u, switches[index])
+
+
+class _WayBack:
+  """A rendering to come, which goes back through what a tape records."""
+
+  def __init__(self, tape):
+    self._tape = tape
+    self._is_rendering = False
+
+  def pause(self):
+    """Returns a context manager; what it sees are constants to the rendering."""
+    return self._tape.stop_recording()
+
+  def render(self, scores, values):
+    """Returns the gradients of scores, by way of the normalizations."""
+    self._is_rendering = True
+    gradients = self._tape.gradient(
+      scores,
+      values,
+      unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    self._is_rendering = False
+    return gradients
+
+  def through(self, normalization, values, training):
+    """Returns the values; their renderings will be normalized.
+
+    The gradients of losses, which come back the same way, are not.
+    """
 
     @tf.custom_gradient
     def identity(values):
-      return tf.identity(values), lambda h: normalization(h, training=training)
+      def back(h):
+        return normalization(h, training=training) if self._is_rendering else h
 
-    return identity(features)
+      return tf.identity(values), back
+
+    return identity(values)
 
 
 def _with_switch_layers(steps):
