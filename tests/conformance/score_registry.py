@@ -14,7 +14,8 @@ __all__ = ['COVERED_ELSEWHERE', 'EXCLUDED', 'SCORES', 'Entry']
 
 _INF = math.inf
 _NAN = math.nan
-_NUM_MEMBERS = 3
+# Of the statistics that are several numbers: members, classes, layers.
+_NUM_COLUMNS = 3
 
 # As of images of 3072 dimensions: half precision has steps of 4 nats there.
 _MEANS = {
@@ -25,10 +26,24 @@ _MEANS = {
   'score_norm': (700.0, 60.0),
   'optimized_log_prob': (-6900.0, 200.0),
   'background_log_prob': (-7100.0, 200.0),
+  'logits': (0.0, 2.0),
+  'nrm_log_prob': (-55.0, 8.0),
+  'nrm_latent_eta': (30.0, 5.0),
+  'nrm_latent_mode_normalised': (-6.0, 1.0),
+  'nrm_latent_rpn': (-200.0, 40.0),
+  'nrm_latent_layerwise': (-4000.0, 90.0),
+  'nrm_layer_etas': (3.0, 0.5),
+  'nrm_layer_reconstructions': (-50.0, 7.0),
   'ensemble_log_probs': (-7000.0, 30.0),
   'png_bits_per_dim': (5.0, 0.5),
   'compressed_bits_per_dim': (4.5, 0.5),
 }
+_HAVE_COLUMNS = (
+  'ensemble_log_probs',
+  'logits',
+  'nrm_layer_etas',
+  'nrm_layer_reconstructions',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +53,8 @@ class Entry:
   Attributes:
     build: callable without arguments that returns a new score, not fitted.
     infinite: `dict` from `(statistic, value)` to the score of an example whose
-      statistic is that infinite value, the others being finite.
+      statistic is that infinite value, in the first column if it has several,
+      the others being finite.
   """
 
   build: Callable
@@ -53,7 +69,7 @@ class Entry:
     random = np.random.default_rng([seed, 2026])
     values = {}
     for name in self.build().statistics:
-      shape = [count, _NUM_MEMBERS] if name.startswith('ensemble') else [count]
+      shape = [count, _NUM_COLUMNS] if name in _HAVE_COLUMNS else [count]
       values[name] = random.normal(*_MEANS[name], size=shape).astype(dtype)
     return values
 
@@ -68,14 +84,18 @@ def _difference(subtrahend, minuend):
   }
 
 
+def _negated(name):
+  """What infinite values do to a score that is minus a statistic."""
+  return {(name, -_INF): _INF, (name, _INF): -_INF}
+
+
 def _always_infinite(*names):
   return {(name, value): _INF for name in names for value in (-_INF, _INF)}
 
 
 SCORES = {
   'negative_log_likelihood': Entry(
-    stats.NegativeLogLikelihood,
-    {('log_prob', -_INF): _INF, ('log_prob', _INF): -_INF},
+    stats.NegativeLogLikelihood, _negated('log_prob')
   ),
   'typicality': Entry(stats.Typicality, _always_infinite('log_prob')),
   'typicality_of_given_entropy': Entry(
@@ -108,6 +128,46 @@ SCORES = {
       ('log_prob', 'score_norm', 'png_bits_per_dim'), method='one_class_svm'
     ),
     _always_infinite('log_prob', 'score_norm', 'png_bits_per_dim'),
+  ),
+  'density_of_states_gaussian': Entry(
+    lambda: stats.DensityOfStates(
+      ('nrm_layer_etas', 'log_prob', 'nrm_layer_reconstructions'),
+      method='gaussian',
+    ),
+    _always_infinite('nrm_layer_etas', 'log_prob', 'nrm_layer_reconstructions'),
+  ),
+  'density_of_states_of_columns': Entry(
+    lambda: stats.DensityOfStates(
+      ('nrm_layer_etas[2]', 'nrm_layer_etas[0]'), method='gaussian'
+    ),
+    _always_infinite('nrm_layer_etas'),
+  ),
+  'rendering_latent': Entry(
+    stats.RenderingLatent, _negated('nrm_latent_mode_normalised')
+  ),
+  'rendering_latent_eta': Entry(
+    lambda: stats.RenderingLatent('eta'), _negated('nrm_latent_eta')
+  ),
+  'rendering_latent_rpn': Entry(
+    lambda: stats.RenderingLatent('rpn'), _negated('nrm_latent_rpn')
+  ),
+  'rendering_latent_layerwise': Entry(
+    lambda: stats.RenderingLatent('layerwise'),
+    _negated('nrm_latent_layerwise'),
+  ),
+  'rendering_log_prob': Entry(stats.RenderingLogProb, _negated('nrm_log_prob')),
+  'rendering_reconstruction': Entry(
+    lambda: stats.RenderingReconstruction(0),
+    _negated('nrm_layer_reconstructions'),
+  ),
+  # A class of infinite logit leaves the softmax undefined.
+  'max_softmax': Entry(stats.MaxSoftmax, {('logits', _INF): _NAN}),
+  'max_softmax_tempered': Entry(
+    lambda: stats.MaxSoftmax(temperature=3.0), {('logits', _INF): _NAN}
+  ),
+  'energy': Entry(stats.Energy, {('logits', _INF): -_INF}),
+  'energy_tempered': Entry(
+    lambda: stats.Energy(temperature=0.5), {('logits', _INF): -_INF}
   ),
 }
 

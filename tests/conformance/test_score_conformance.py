@@ -59,13 +59,16 @@ def test_reads_statistics_that_there_are(name):
   score = SCORES[name].build()
   assert isinstance(score.statistics, tuple) and score.statistics
 
-  class Model:
+  class Flow:
     log_prob = log_prob_terms = optimized_log_prob = None
 
-  available = stats.Statistics(
-    Model(), background=Model(), ensemble=[Model(), Model()]
-  )
-  available.check(score.statistics)
+  class Classifier:
+    rendering_statistics = None
+
+  available = set()
+  for model in (Flow(), Classifier()):
+    available.update(stats.Statistics(model, model, [model, model]).names)
+  assert set(score.statistics) <= available
   # It reads these and no others: a dictionary of just these is enough.
   statistics = SCORES[name].statistics(5, seed=1)
   assert SCORES[name].make(0)(statistics).shape == [5]
@@ -282,10 +285,28 @@ def test_waic_needs_members_for_each_example(shape):
     stats.Waic()({'ensemble_log_probs': np.zeros([5, 1])})
 
 
-@pytest.mark.parametrize('shape', [[], [5, 2]])
-def test_density_of_states_needs_one_number_an_example(shape):
+@pytest.mark.parametrize('shape', [[], [5, 0], [5, 2, 1]])
+def test_density_of_states_needs_numbers_for_each_example(shape):
   score = SCORES['density_of_states_kde'].make(0)
   statistics = {'density': np.zeros([5]), 'volume': np.zeros(shape)}
   for function in (score, score.fit):
     with pytest.raises(ValueError, match="statistic 'volume' must be one num"):
       function(statistics)
+
+
+@pytest.mark.parametrize('columns', [1, 4])
+def test_density_of_states_is_of_as_many_columns_as_it_was_fitted_to(columns):
+  score = SCORES['density_of_states_gaussian'].make(0)
+  statistics = SCORES['density_of_states_gaussian'].statistics(5, 1)
+  statistics['nrm_layer_etas'] = np.zeros([5, columns])
+  for function in (score, tf.function(score)):
+    with pytest.raises(ValueError, match=f'to 7 columns, got {columns + 4}: '):
+      function(statistics)
+
+
+@pytest.mark.parametrize('shape', [[5], [], [2, 5, 3]])
+def test_a_reconstruction_needs_layers_for_each_example(shape):
+  with pytest.raises(ValueError, match=r'shape \[batch, layers \+ 1\], got'):
+    stats.RenderingReconstruction(0)(
+      {'nrm_layer_reconstructions': np.zeros(shape)}
+    )

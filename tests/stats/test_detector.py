@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+import tf_keras
 from scipy import stats as scipy_stats
+from sklearn import covariance
 
 import tfp_ood
 from tfp_ood import stats
@@ -577,6 +579,134 @@ def test_damaged_files_are_refused(tmp_path):
     np.testing.assert_array_equal(now, then)
 
 
+# -------------------------------------------------------------- a classifier
+
+
+def _rendering_model(seed=0, variance=0.5):
+  k = tf_keras.layers
+  classifier = tf_keras.Sequential(
+    [
+      k.Input(_SHAPE),
+      k.Conv2D(4, 3, strides=2, padding='same', activation='relu'),
+      k.Conv2D(5, 3, activation='relu'),
+      k.Flatten(),
+      k.Dense(3),
+    ]
+  )
+  random = np.random.default_rng(seed)
+  classifier.set_weights(
+    [random.normal(0, 0.3, weight.shape) for weight in classifier.weights]
+  )
+  return tfp_ood.distributions.NeuralRenderingModel.from_keras(
+    classifier, variance=variance
+  )
+
+
+_LAYERS = ('nrm_layer_etas', 'nrm_layer_reconstructions')
+_RENDERING_SCORES = {
+  'latent': stats.RenderingLatent,
+  'log_prob': stats.RenderingLogProb,
+  'reconstruction': lambda: stats.RenderingReconstruction(2),
+  'softmax': lambda: stats.MaxSoftmax(2.0),
+  'energy': lambda: stats.Energy(2.0),
+  'layers': lambda: stats.DensityOfStates(_LAYERS, 'gaussian'),
+}
+
+
+@functools.cache
+def _of_classifier(name):
+  """A calibrated detector of a classifier's score."""
+  detector = stats.Detector(_rendering_model(), _RENDERING_SCORES[name]())
+  return detector.fit(_images(40, 2), training=_images(60, 3))
+
+
+@pytest.mark.parametrize('name', list(_RENDERING_SCORES))
+def test_a_classifier_detects(name):
+  detector, nrm = _of_classifier(name), _rendering_model()
+  images = _images(20, 4)
+  assert detector.image_shape == _SHAPE
+  assert detector.calibration_scores.shape == (40,)
+  terms, logits = nrm.log_prob_terms(images), nrm.infer(images).logits
+  # Columns are etas of two layers, and the image's and two layers' errors.
+  layers = np.concatenate(nrm.layer_terms(images), axis=1)
+  if name == 'layers':
+    known = np.concatenate(nrm.layer_terms(_images(60, 3)), axis=1)
+    known = known.astype(np.float64)
+    standardized = (known - known.mean(axis=0)) / known.std(axis=0)
+    normal = covariance.LedoitWolf().fit(standardized)
+    expected = -scipy_stats.multivariate_normal(
+      normal.location_, normal.covariance_
+    ).logpdf((layers - known.mean(axis=0)) / known.std(axis=0))
+  else:
+    expected = {
+      'latent': -terms.latent,
+      'log_prob': -sum(terms),
+      'reconstruction': -layers[:, 4],
+      'softmax': -np.max(tf.nn.softmax(logits / 2), axis=1),
+      'energy': -2 * tf.reduce_logsumexp(logits / 2, axis=1),
+    }[name]
+  np.testing.assert_allclose(
+    detector.score(images), expected, rtol=1e-4, atol=1e-4
+  )
+  p_values = detector.p_value(images).numpy()
+  assert ((p_values > 0) & (p_values <= 1)).all()
+  assert np.unique(p_values).size > 5
+  np.testing.assert_array_equal(detector.predict(images, 0.3), p_values <= 0.3)
+
+
+@pytest.mark.parametrize('name', ['latent', 'layers'])
+def test_a_detector_of_a_classifier_is_saved(name, tmp_path):
+  detector = _of_classifier(name)
+  detector.save(tmp_path / 'detector')
+  restored = stats.Detector(_rendering_model(7), _RENDERING_SCORES[name]())
+  restored.load(tmp_path / 'detector')
+  for size in (0, 1, 20):
+    images = _images(20, 4)[:size]
+    np.testing.assert_array_equal(
+      restored.p_value(images), detector.p_value(images)
+    )
+
+
+def test_detectors_of_other_scores_of_a_classifier_are_told_apart(tmp_path):
+  for name, others in {
+    'latent': [stats.RenderingLatent('eta'), stats.RenderingLogProb()],
+    'reconstruction': [stats.RenderingReconstruction(1)],
+    'softmax': [stats.MaxSoftmax(), stats.Energy(2.0)],
+    'layers': [
+      stats.DensityOfStates(_LAYERS),
+      stats.DensityOfStates(_LAYERS[::-1], 'gaussian'),
+      stats.DensityOfStates(('nrm_layer_etas[0]', _LAYERS[1]), 'gaussian'),
+    ],
+  }.items():
+    _of_classifier(name).save(tmp_path / 'detector')
+    for other in others:
+      detector = stats.Detector(_rendering_model(), other)
+      with pytest.raises(ValueError, match='of a detector with another score'):
+        detector.load(tmp_path / 'detector')
+
+
+def test_an_ensemble_of_classifiers():
+  members = [_rendering_model(seed) for seed in (1, 2)]
+  images = _images(6, 4)
+  detector = stats.Detector(_rendering_model(), stats.Waic(), ensemble=members)
+  log_probs = [sum(member.log_prob_terms(images)) for member in members]
+  np.testing.assert_allclose(
+    detector.score(images), stats.waic(tf.stack(log_probs, -1)).score, rtol=1e-4
+  )
+
+
+def test_a_layer_that_says_nothing_is_named():
+  # Without a bias, a layer has no share in eta.
+  nrm = _rendering_model()
+  first_bias = next(v for v in nrm.variables if v.shape == [4])
+  first_bias.assign(tf.zeros([4]))
+  detector = stats.Detector(nrm, _RENDERING_SCORES['layers']())
+  with pytest.raises(ValueError, match=r'nrm_layer_etas\[0\] is the same'):
+    detector.fit(_images(40, 2))
+  score = stats.DensityOfStates(('nrm_layer_etas[1]', _LAYERS[1]), 'gaussian')
+  assert stats.Detector(nrm, score).fit(_images(40, 2)).p_value(_images(2))[0]
+
+
 # --------------------------------------------------------------------- export
 
 
@@ -647,6 +777,8 @@ def test_exports_run_where_there_is_only_tensorflow(tmp_path):
     'states': _of_flows(),
     'complexity': _of_gaussian(stats.InputComplexity()),
     'norm': _of_gaussian(stats.ScoreNorm()),
+    'latent': _of_classifier('latent'),
+    'layers': _of_classifier('layers'),
   }
   images = _images(7, 6)
   images[5] = 255
@@ -668,7 +800,7 @@ def test_exports_run_where_there_is_only_tensorflow(tmp_path):
   )
   assert result.returncode == 0, result.stderr[-3000:]
   with np.load(tmp_path / 'results.npz') as results:
-    assert len(results) == 3 * (3 * 3 * 3 + 1)
+    assert len(results) == len(detectors) * (3 * 3 * 3 + 1)
     for key, value in results.items():
       name, size, _, method = key.split('/')
       detector, batch = detectors[name], images[: int(size)]

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from PIL import Image
+from scipy import stats as scipy_stats
 from sklearn import neighbors, svm
 
 from tfp_ood import stats
@@ -486,7 +487,7 @@ def test_density_of_states_uses_examples_spread_evenly():
 
 
 def test_density_of_states_refuses():
-  with pytest.raises(ValueError, match="one of kde, one_class_svm; got 'gmm'"):
+  with pytest.raises(ValueError, match="one_class_svm, gaussian; got 'gmm'"):
     stats.DensityOfStates(method='gmm')
   with pytest.raises(ValueError, match='a tuple of at least one name; got'):
     stats.DensityOfStates(statistics=())
@@ -497,6 +498,252 @@ def test_density_of_states_refuses():
     stats.DensityOfStates().fit({**known, 'volume': np.full(50, 3.0)})
   with pytest.raises(ValueError, match='at least two examples; of 1 given'):
     stats.DensityOfStates().fit({k: v[:1] for k, v in known.items()})
+
+
+def _layers(count, seed):
+  """Correlated terms of three layers, and one number beside them."""
+  random = np.random.default_rng(seed)
+  x = random.normal(size=[count, 4])
+  mixing = np.random.default_rng(100).normal(size=[4, 4])
+  matrix = x @ mixing * [1.0, 30.0, 1e-3, 5.0] + [7.0, -500.0, 0.1, 3.0]
+  return {'nrm_layer_etas': matrix[:, :3], 'log_prob': matrix[:, 3]}, matrix
+
+
+_LAYERS = ('nrm_layer_etas', 'log_prob')
+
+
+def _ledoit_wolf(points):
+  """Their covariance from their formulas, in NumPy."""
+  count, size = points.shape
+  sample = points.T @ points / count
+  scale = np.trace(sample) / size
+  distance = np.sum((sample - scale * np.eye(size)) ** 2)
+  error = np.mean([np.sum((np.outer(x, x) - sample) ** 2) for x in points])
+  shrinkage = min(error / count, distance) / distance
+  return (1 - shrinkage) * sample + shrinkage * scale * np.eye(size)
+
+
+@pytest.mark.parametrize('count', [6, 50, 2000])
+def test_gaussian_density_of_states_is_that_of_a_normal(count):
+  known, known_matrix = _layers(count, 0)
+  fresh, fresh_matrix = _layers(30, 1)
+  points = _standardized(known_matrix, known_matrix)
+  images = _standardized(fresh_matrix, known_matrix)
+  # Columns to normals, by scipy's own search for the powers.
+  for column in range(4):
+    points[:, column], power = scipy_stats.yeojohnson(points[:, column])
+    images[:, column] = scipy_stats.yeojohnson(images[:, column], power)
+  mean = points.mean(axis=0)
+  normal = tfd.MultivariateNormalTriL(
+    mean, np.linalg.cholesky(_ledoit_wolf(points - mean))
+  )
+  expected = -normal.log_prob(images)
+  score = stats.DensityOfStates(_LAYERS, method='gaussian').fit(known)
+  np.testing.assert_allclose(score(fresh), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_gaussian_density_of_states_is_two_sided_and_uses_correlation():
+  random = np.random.default_rng(0)
+  first = random.normal(size=4000)
+  second = first + 0.1 * random.normal(size=4000)
+  score = stats.DensityOfStates(('density', 'volume'), method='gaussian')
+  score.fit({'density': first, 'volume': second})
+  middle, low, high, apart = score(
+    {'density': [0.0, -3.0, 3.0, 1.0], 'volume': [0.0, -3.0, 3.0, -1.0]}
+  ).numpy()
+  assert middle < min(low, high)
+  assert low == pytest.approx(high, abs=0.5)
+  # Each value by itself is usual.
+  assert apart > 10 * high
+
+
+def test_gaussian_density_of_states_of_uniform_scale():
+  # What the columns are measured in changes nothing.
+  known, _ = _layers(50, 0)
+  fresh, _ = _layers(10, 1)
+  scale = np.array([1e4, -1e-3, 20.0])
+  scores = []
+  for factor in (1.0, scale):
+    score = stats.DensityOfStates(_LAYERS, method='gaussian')
+    score.fit({**known, 'nrm_layer_etas': known['nrm_layer_etas'] * factor})
+    scores.append(
+      score({**fresh, 'nrm_layer_etas': fresh['nrm_layer_etas'] * factor})
+    )
+  # A column turned round takes another power, found by another search.
+  np.testing.assert_allclose(*scores, rtol=1e-4)
+
+
+def test_gaussian_density_of_states_makes_columns_normal():
+  random = np.random.default_rng(0)
+  known = {'density': np.exp(0.5 * random.normal(size=5000))}
+  score = stats.DensityOfStates(('density',), 'gaussian').fit(known)
+  median, small, large = np.quantile(known['density'], [0.5, 0.01, 0.99])
+  scores = score({'density': [median, small, large]}).numpy()
+  # Both tails, however long one of them is.
+  assert scores[1] - scores[0] == pytest.approx(2.7, abs=1.0)
+  assert scores[2] - scores[0] == pytest.approx(2.7, abs=1.0)
+
+
+def test_gaussian_density_of_states_uses_all_examples():
+  known, _ = _layers(50, 0)
+  fresh, _ = _layers(5, 1)
+  limited = stats.DensityOfStates(_LAYERS, 'gaussian', max_examples=20)
+  np.testing.assert_array_equal(
+    limited.fit(known)(fresh),
+    stats.DensityOfStates(_LAYERS, 'gaussian').fit(known)(fresh),
+  )
+
+
+def test_columns_that_determine_one_another_do_no_harm():
+  known, _ = _layers(500, 0)
+  fresh, _ = _layers(20, 1)
+  for values in (known, fresh):
+    values['volume'] = values['nrm_layer_etas'].sum(axis=1)
+  names = ('nrm_layer_etas', 'volume')
+  score = stats.DensityOfStates(names, 'gaussian').fit(known)
+  assert np.linalg.cond(score.precision) < 1e6
+  rounded = {key: np.float32(value) for key, value in fresh.items()}
+  np.testing.assert_allclose(score(rounded), score(fresh), rtol=1e-3)
+
+
+def test_density_of_states_of_single_columns():
+  known, matrix = _layers(60, 0)
+  fresh, fresh_matrix = _layers(7, 1)
+  for method in ('kde', 'one_class_svm', 'gaussian'):
+    chosen = stats.DensityOfStates(
+      ('nrm_layer_etas[2]', 'log_prob', 'nrm_layer_etas[0]'), method
+    )
+    assert chosen.statistics == ('nrm_layer_etas', 'log_prob')
+    assert 'nrm_layer_etas[2], log_prob, nrm' in chosen.description
+    apart = stats.DensityOfStates(('a', 'b', 'c'), method)
+    columns = [2, 3, 0]
+    apart.fit(dict(zip('abc', matrix[:, columns].T, strict=True)))
+    np.testing.assert_array_equal(
+      chosen.fit(known)(fresh),
+      apart(dict(zip('abc', fresh_matrix[:, columns].T, strict=True))),
+    )
+
+
+def test_density_of_states_names_the_columns_it_refuses():
+  known, _ = _layers(50, 0)
+  score = stats.DensityOfStates(_LAYERS, 'gaussian')
+  for value, message in (
+    (3.0, r'nrm_layer_etas\[1\] is the same for all'),
+    # Within single precision, in which statistics come.
+    (1e6 + 1e-3 * np.arange(50), r'nrm_layer_etas\[1\] is the same for all'),
+    (np.nan, r'50 are not finite \(nrm_layer_etas\[1\]\)'),
+  ):
+    etas = known['nrm_layer_etas'].copy()
+    etas[:, 1] = value
+    with pytest.raises(ValueError, match=message):
+      score.fit({**known, 'nrm_layer_etas': etas})
+    assert not score.is_fitted
+    kept = stats.DensityOfStates(
+      ('nrm_layer_etas[0]', 'nrm_layer_etas[2]'), 'gaussian'
+    )
+    assert kept.fit({'nrm_layer_etas': etas}).is_fitted
+  with pytest.raises(ValueError, match=r"no 'nrm_layer_etas\[3\]' among nrm_l"):
+    stats.DensityOfStates(('nrm_layer_etas[3]',)).fit(known)
+  with pytest.raises(ValueError, match=r"no 'log_prob\[0\]' among log_prob"):
+    stats.DensityOfStates(('log_prob[0]',)).fit(known)
+
+
+def test_a_singular_covariance_is_refused():
+  # Two examples span a line, and nothing is known of how far to shrink.
+  known, _ = _layers(2, 0)
+  with pytest.raises(
+    ValueError, match='singular: some determine others in all 2'
+  ):
+    stats.DensityOfStates(_LAYERS, 'gaussian').fit(known)
+
+
+# ---------------------------------------------- a classifier and its renderings
+
+
+_LOGITS = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [90.0, -90.0, 89.0]])
+
+
+@pytest.mark.parametrize('temperature', [1.0, 0.25, 10.0])
+def test_scores_of_logits(temperature):
+  powers = np.exp(_LOGITS / temperature)
+  softmax = powers / powers.sum(axis=1, keepdims=True)
+  score = stats.MaxSoftmax(temperature)({'logits': _LOGITS})
+  np.testing.assert_allclose(score, -softmax.max(axis=1), rtol=1e-12)
+  score = stats.Energy(temperature)({'logits': _LOGITS})
+  expected = -temperature * np.log(powers.sum(axis=1))
+  np.testing.assert_allclose(score, expected, rtol=1e-12)
+
+
+def test_scores_of_logits_do_not_overflow():
+  logits = np.array([[1e4, 0.0], [-1e4, -1e4]], np.float32)
+  np.testing.assert_allclose(stats.max_softmax(logits), [-1.0, -0.5])
+  np.testing.assert_allclose(stats.energy(logits), [-1e4, 1e4 - np.log(2)])
+  # An impossible class is as good as none.
+  for function in (stats.max_softmax, stats.energy):
+    np.testing.assert_allclose(
+      function([[1.0, 2.0, -np.inf]]), function([[1.0, 2.0]])
+    )
+
+
+def test_a_shift_of_the_logits_is_seen_by_the_energy_alone():
+  shifted = _LOGITS + 5.0
+  np.testing.assert_allclose(
+    stats.max_softmax(shifted), stats.max_softmax(_LOGITS), rtol=1e-12
+  )
+  np.testing.assert_allclose(
+    stats.energy(shifted), stats.energy(_LOGITS) - 5.0, rtol=1e-12
+  )
+
+
+@pytest.mark.parametrize('temperature', [0.0, -1.0, math.nan])
+def test_a_temperature_must_be_positive(temperature):
+  for function in (stats.max_softmax, stats.energy):
+    with pytest.raises(ValueError, match='`temperature` must be positive, got'):
+      function(_LOGITS, temperature)
+  for score in (stats.MaxSoftmax, stats.Energy):
+    with pytest.raises(ValueError, match='`temperature` must be positive, got'):
+      score(temperature)
+
+
+@pytest.mark.parametrize('logits', [1.0, np.zeros([5, 0])])
+def test_scores_of_logits_need_classes(logits):
+  for function in (stats.max_softmax, stats.energy):
+    with pytest.raises(ValueError, match='`logits` must have the shape'):
+      function(logits)
+
+
+@pytest.mark.parametrize('mode', ['eta', 'mode_normalised', 'rpn', 'layerwise'])
+def test_rendering_scores_are_minus_log_probabilities(mode):
+  values = np.array([-5.7, -8.2])
+  for score, name in (
+    (stats.RenderingLatent(mode), f'nrm_latent_{mode}'),
+    (stats.RenderingLogProb(), 'nrm_log_prob'),
+  ):
+    assert score.statistics == (name,)
+    np.testing.assert_array_equal(score({name: values}), [5.7, 8.2])
+
+
+def test_a_rendering_score_of_an_unknown_mode():
+  with pytest.raises(ValueError, match="one of eta, mode_.*; got 'softmax'"):
+    stats.RenderingLatent('softmax')
+
+
+def test_rendering_reconstruction_is_of_the_layer_given():
+  values = -np.arange(8.0).reshape([2, 4])
+  for layer in range(4):
+    score = stats.RenderingReconstruction(layer)
+    assert score.description.endswith(f'of layer {layer}')
+    np.testing.assert_array_equal(
+      score({'nrm_layer_reconstructions': values}), [layer, 4 + layer]
+    )
+  with pytest.raises(ValueError, match='no layer 4; the network has 3, and'):
+    stats.RenderingReconstruction(4)({'nrm_layer_reconstructions': values})
+  with pytest.raises(ValueError, match='counts from 0, the image; got -1'):
+    stats.RenderingReconstruction(-1)
+  with pytest.raises(TypeError, match='integer'):
+    stats.RenderingReconstruction(1.5)
+  with pytest.raises(TypeError, match='layer'):
+    stats.RenderingReconstruction()
 
 
 @pytest.mark.parametrize('function', [stats.typicality, stats.waic])

@@ -4,19 +4,24 @@
 
 import collections
 import math
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_ood import stats
+from tfp_ood import distributions, stats
 
 tfd = tfp.distributions
 
 _SHAPE = [8, 8, 3]
 _SIZE = 192
 _Terms = collections.namedtuple('_Terms', ['density', 'volume'])
+_RenderingStatistics = collections.namedtuple(
+  '_RenderingStatistics',
+  ['logits', 'latent', 'log_prob', 'layer_etas', 'layer_reconstructions'],
+)
 
 
 class _Model:
@@ -52,6 +57,36 @@ class _Autoencoder(_Model):
   def optimized_log_prob(self, images):
     self.calls.append('optimized_log_prob')
     return self._of(images) + 3.0
+
+
+class _Classifier:
+  """A linear classifier with what a neural rendering model gives of images."""
+
+  network = types.SimpleNamespace(input_shape=tf.TensorShape(_SHAPE))
+
+  def __init__(self, scale=1.0):
+    self.scale = scale
+    self.calls = []
+
+  @property
+  def event_shape(self):
+    raise AssertionError('this would sample all latent variables')
+
+  def log_prob(self, label, switches, image):
+    raise AssertionError('this is not of images')
+
+  log_prob_terms = log_prob
+
+  def rendering_statistics(self, images, latent_modes=('mode_normalised',)):
+    self.calls.append(latent_modes)
+    x = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3]) * self.scale
+    return _RenderingStatistics(
+      logits=tf.stack([x, -x, 2 * x, 1 + x], axis=-1),
+      latent={mode: x - len(mode) for mode in latent_modes},
+      log_prob=-3 * x,
+      layer_etas=tf.stack([x, 5 * x], axis=-1),
+      layer_reconstructions=tf.stack([-x, -x, -6 * x], axis=-1),
+    )
 
 
 def _images(count=5, seed=0, dtype=np.uint8):
@@ -306,3 +341,102 @@ def test_a_model_without_an_event_shape_works_in_a_graph():
   function = tf.function(lambda images: statistics(images, ['log_prob']))
   images = tf.ones([3, 2, 2, 1], tf.uint8)
   np.testing.assert_array_equal(function(images)['log_prob'], [-4.0] * 3)
+
+
+# ------------------------------------------------------------ of a classifier
+
+
+_LATENTS = [
+  f'nrm_latent_{mode}'
+  for mode in ('eta', 'mode_normalised', 'rpn', 'layerwise')
+]
+_OF_CLASSIFIER = (
+  'logits',
+  'nrm_log_prob',
+  *_LATENTS,
+  'nrm_layer_etas',
+  'nrm_layer_reconstructions',
+)
+
+
+def test_statistics_of_a_classifier_are_those_of_its_renderings():
+  statistics = stats.Statistics(_Classifier())
+  images = _images()
+  x = images.mean(axis=(1, 2, 3))
+  expected = {
+    'logits': np.stack([x, -x, 2 * x, 1 + x], axis=-1),
+    'nrm_log_prob': -3 * x,
+    'nrm_layer_etas': np.stack([x, 5 * x], axis=-1),
+    'nrm_layer_reconstructions': np.stack([-x, -x, -6 * x], axis=-1),
+    **{name: x - len(name.removeprefix('nrm_latent_')) for name in _LATENTS},
+    'png_bits_per_dim': stats.png_bits_per_dim(images),
+    'compressed_bits_per_dim': stats.compressed_bits_per_dim(images),
+  }
+  assert set(statistics.names) == set(expected)
+  for name, value in statistics(images, statistics.names).items():
+    np.testing.assert_allclose(value, expected[name], rtol=1e-5)
+  assert statistics.image_shape == _SHAPE
+
+
+def test_a_classifier_runs_once_for_the_latents_asked_for():
+  classifier = _Classifier()
+  statistics = stats.Statistics(classifier)
+  for names, modes in (
+    (statistics.names, ('eta', 'mode_normalised', 'rpn', 'layerwise')),
+    (['nrm_latent_rpn', 'logits'], ('rpn',)),
+    (['nrm_layer_etas', 'nrm_log_prob', 'logits'], ()),
+  ):
+    assert list(statistics(_images(), names)) == list(names)
+    assert [set(modes)] == [set(call) for call in classifier.calls]
+    classifier.calls.clear()
+  statistics(_images(), ['png_bits_per_dim'])
+  assert not classifier.calls
+
+
+def test_a_classifier_takes_part_by_its_log_probability():
+  background, members = _Classifier(2.0), [_Classifier(3.0), _Classifier(4.0)]
+  statistics = stats.Statistics(_Model(), background, members)
+  values = statistics(
+    _images(), ['log_prob', 'background_log_prob', 'ensemble_log_probs']
+  )
+  x = _images().mean(axis=(1, 2, 3))
+  np.testing.assert_allclose(values['background_log_prob'], -6 * x, rtol=1e-5)
+  np.testing.assert_allclose(
+    values['ensemble_log_probs'],
+    np.stack([-9 * x, -12 * x], axis=-1),
+    rtol=1e-5,
+  )
+
+
+@pytest.mark.parametrize(
+  'name', ['log_prob', 'bits_per_dim', 'density', 'volume', 'score_norm']
+)
+def test_a_classifier_has_no_log_prob_of_images(name):
+  statistics = stats.Statistics(_Classifier())
+  assert name not in statistics.names
+  with pytest.raises(
+    ValueError, match=f"'{name}' needs .*of label, switches.*use 'nrm_log_prob'"
+  ):
+    statistics.check([name])
+
+
+@pytest.mark.parametrize('name', _OF_CLASSIFIER)
+def test_only_a_classifier_is_rendered(name):
+  statistics = stats.Statistics(_Flow())
+  assert name not in statistics.names
+  with pytest.raises(
+    ValueError, match=f"'{name}' needs .*method `rendering_statistics`, such"
+  ):
+    statistics.check([name])
+
+
+@pytest.mark.parametrize('shape', [[], _SHAPE, [2, 8, 8, 1], [2, 16, 8, 3]])
+def test_a_classifier_takes_images_of_its_shape(shape):
+  with pytest.raises(ValueError, match=r'must be a batch, \(None, 8, 8, 3\)'):
+    stats.Statistics(_Classifier())(np.zeros(shape, np.uint8), ['logits'])
+
+
+def test_every_latent_mode_is_a_statistic():
+  assert _LATENTS == [
+    f'nrm_latent_{mode}' for mode in distributions.LATENT_MODES
+  ]

@@ -21,6 +21,7 @@ from tfp_ood.stats.delong import (
 )
 from tfp_ood.stats.density_of_states import DensityOfStates
 from tfp_ood.stats.detector import Detector
+from tfp_ood.stats.energy import Energy, energy
 from tfp_ood.stats.false_discovery_rate import (
   BenjaminiHochbergResult,
   LondResult,
@@ -30,6 +31,7 @@ from tfp_ood.stats.false_discovery_rate import (
 from tfp_ood.stats.input_complexity import InputComplexity, input_complexity
 from tfp_ood.stats.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from tfp_ood.stats.likelihood_regret import LikelihoodRegret, likelihood_regret
+from tfp_ood.stats.max_softmax import MaxSoftmax, max_softmax
 from tfp_ood.stats.negative_log_likelihood import (
   NegativeLogLikelihood,
   negative_log_likelihood,
@@ -45,6 +47,9 @@ from tfp_ood.stats.ranking_metrics import (
   false_positive_rate_at_95_tpr_out,
   roc_curve,
 )
+from tfp_ood.stats.rendering_latent import RenderingLatent
+from tfp_ood.stats.rendering_log_prob import RenderingLogProb
+from tfp_ood.stats.rendering_reconstruction import RenderingReconstruction
 from tfp_ood.stats.score import Score
 from tfp_ood.stats.score_norm import (
   LogProbAndScoreNorm,
@@ -74,14 +79,19 @@ __all__ = [
   'DelongTest',
   'DensityOfStates',
   'Detector',
+  'Energy',
   'ImageMoments',
   'InputComplexity',
   'LikelihoodRatio',
   'LikelihoodRegret',
   'LogProbAndScoreNorm',
   'LondResult',
+  'MaxSoftmax',
   'MeanOverSeeds',
   'NegativeLogLikelihood',
+  'RenderingLatent',
+  'RenderingLogProb',
+  'RenderingReconstruction',
   'RocCurve',
   'Score',
   'ScoreNorm',
@@ -106,6 +116,7 @@ __all__ = [
   'conformal_threshold',
   'delong_test',
   'detection_error',
+  'energy',
   'false_positive_rate_at_95_tpr_in',
   'false_positive_rate_at_95_tpr_out',
   'image_moments',
@@ -114,6 +125,7 @@ __all__ = [
   'likelihood_regret',
   'log_prob_and_score_norm',
   'lond',
+  'max_softmax',
   'mean_over_seeds',
   'negative_log_likelihood',
   'png_bits_per_dim',

@@ -2,9 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every score asks of the tensors that it is made of."""
 
+import numpy as np
 import tensorflow as tf
 
-__all__ = ['as_float', 'check_same_shape']
+__all__ = [
+  'as_float',
+  'check_is_matrix',
+  'check_same_shape',
+  'excess_log_prob',
+]
 
 
 def as_float(values, name):
@@ -48,3 +54,42 @@ def check_same_shape(**tensors):
       f'`{first_name}` and `{second_name}` must have the same shape, one number '
       f'per example; got {first.shape} and {second.shape}.'
     )
+
+
+def check_is_matrix(values, name, columns):
+  """Raises unless a statistic holds several numbers for each example.
+
+  Args:
+    values: `Tensor`.
+    name: Python `str`, the statistic's name, for the error.
+    columns: Python `str`, what the numbers are of, for the error.
+
+  Raises:
+    ValueError: if `values` is known not to be of rank 2.
+  """
+  if values.shape.rank not in (None, 2):
+    raise ValueError(
+      f'The statistic `{name}` must have the shape [batch, {columns}], got '
+      f'{values.shape}.'
+    )
+
+
+def excess_log_prob(log_prob, **other):
+  """How much more probable an example is by another log-probability.
+
+  Args:
+    log_prob: `Tensor` of any shape, in nats.
+    **other: one `Tensor` of the same shape, in nats, by its argument's name.
+
+  Returns:
+    `Tensor` of the same shape, the other less `log_prob`; +inf where `log_prob`
+    is -inf, whatever the other is. Half precision becomes float32.
+
+  Raises:
+    ValueError: if the shapes differ.
+  """
+  ((name, other_log_prob),) = other.items()
+  log_prob = as_float(log_prob, 'log_prob')
+  other_log_prob = tf.cast(as_float(other_log_prob, name), log_prob.dtype)
+  check_same_shape(**{'log_prob': log_prob, name: other_log_prob})
+  return tf.where(log_prob == -np.inf, -log_prob, other_log_prob - log_prob)

@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from tfp_ood.stats import _confidence_level, _scores
+from tfp_ood.stats import _fractions, _scores
 
 __all__ = [
   'BootstrapConfidenceInterval',
@@ -93,7 +93,7 @@ def bootstrap_confidence_interval(
   [1]: Bradley Efron and Robert Tibshirani. _An Introduction to the Bootstrap_.
        Chapman and Hall, 1993. Chapter 13.
   """
-  _confidence_level.check_confidence_level(confidence_level)
+  _fractions.check_fraction(confidence_level, 'confidence_level', 0.95)
   num_resamples = _checked_integer(num_resamples, 'num_resamples')
   if num_resamples < 2:
     raise ValueError(

@@ -5,6 +5,8 @@
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood.stats import _fractions
+
 __all__ = [
   'conformal_p_values',
   'conformal_threshold',
@@ -133,11 +135,7 @@ def conformal_threshold(calibration_scores, false_alarm_rate):
   [1]: Vladimir Vovk, Alexander Gammerman, and Glenn Shafer. _Algorithmic
        Learning in a Random World_. Springer, 2005.
   """
-  if not 0.0 < false_alarm_rate < 1.0:
-    raise ValueError(
-      '`false_alarm_rate` must lie strictly between 0 and 1, such as 0.05; '
-      f'got {false_alarm_rate!r}.'
-    )
+  _fractions.check_fraction(false_alarm_rate, 'false_alarm_rate', 0.05)
   dtype = tf.convert_to_tensor(calibration_scores).dtype
   calibration_scores = _checked_calibration_scores(calibration_scores)
   num_calibration = tf.size(calibration_scores, out_type=tf.int64)

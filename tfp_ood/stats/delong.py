@@ -8,7 +8,7 @@ import typing
 import numpy as np
 from scipy import stats
 
-from tfp_ood.stats import _confidence_level, _scores
+from tfp_ood.stats import _fractions, _scores
 
 __all__ = [
   'AurocConfidenceInterval',
@@ -124,7 +124,7 @@ def auroc_confidence_interval(
        limits illustrated in the case of the binomial. _Biometrika_,
        26(4):404-413, 1934.
   """
-  _confidence_level.check_confidence_level(confidence_level)
+  _fractions.check_fraction(confidence_level, 'confidence_level', 0.95)
   in_ranks, out_ranks = _scores.ranked_scores(
     in_distribution_scores, out_of_distribution_scores
   )
@@ -237,7 +237,7 @@ def delong_test(
        variables. _Journal of the American Statistical Association_,
        58(301):13-30, 1963. Section 5.
   """
-  _confidence_level.check_confidence_level(confidence_level)
+  _fractions.check_fraction(confidence_level, 'confidence_level', 0.95)
   first_in, second_in = _paired_scores(
     first_in_distribution_scores,
     second_in_distribution_scores,

@@ -4,16 +4,17 @@
 
 import numpy as np
 import tensorflow as tf
-from sklearn import neighbors, svm
+from sklearn import covariance, neighbors, preprocessing, svm
 
 from tfp_ood.stats import _tensors
 from tfp_ood.stats.score import Score
 
 __all__ = ['DensityOfStates']
 
-_METHODS = ('kde', 'one_class_svm')
 # Share of in-distribution examples that the SVM leaves outside.
 _NU = 0.1
+# The condition number at which a covariance counts as singular.
+_MAX_CONDITION = 1e10
 
 
 class DensityOfStates(Score):
@@ -24,6 +25,7 @@ class DensityOfStates(Score):
 
       kde:            score = -log(1/n sum_i Normal(s(x); s_i, h^2 I))
       one_class_svm:  score = rho - sum_i alpha_i exp(-gamma |s(x) - s_i|^2)
+      gaussian:       score = -log Normal(t(s(x)); mean, covariance)
 
   so that examples whose statistics are rare score high, whether they are too
   large, too small, or only unusual together. scikit-learn fits both; what it
@@ -31,6 +33,17 @@ class DensityOfStates(Score):
   the support vectors ends at `rho`: beyond some distance all is equally rare.
   Choices of ours where [1] may differ: one joint kernel density, not a product
   over the statistics; Scott's bandwidth; nu = .1.
+
+  A statistic may be several numbers, such as one for each layer of a network;
+  each is then a column like a statistic by itself. A kernel density of more than
+  a few columns needs more examples than there are: the normal, with its full
+  covariance, is for those. Its score is half the squared Mahalanobis distance,
+  and a constant, after a power transformation `t` of each column by itself, that
+  of Yeo and Johnson [3], which brings it nearest to a normal. The covariance is that of Ledoit and Wolf [2], shrunk towards
+  the identity as far as the number of examples demands, so that columns which
+  nearly determine one another do no harm; one that is singular all the same is
+  refused, and so is a column that is the same for all examples within single
+  precision.
 
   A statistic of +-inf scores +inf.
 
@@ -50,9 +63,22 @@ class DensityOfStates(Score):
   [1]: Warren Morningstar et al. Density of States Estimation for
        Out-of-Distribution Detection. _International Conference on Artificial
        Intelligence and Statistics_, 2021. https://arxiv.org/abs/2006.09273
+  [2]: Olivier Ledoit, Michael Wolf. A well-conditioned estimator for
+       large-dimensional covariance matrices. _Journal of Multivariate Analysis_,
+       88(2):365-411, 2004.
+  [3]: In-Kwon Yeo, Richard Johnson. A new family of power transformations to
+       improve normality or symmetry. _Biometrika_, 87(4):954-959, 2000.
   """
 
-  _learned = ('mean', 'deviation', 'points', 'weights', 'precision', 'offset')
+  _learned = (
+    'mean',
+    'deviation',
+    'powers',
+    'points',
+    'weights',
+    'precision',
+    'offset',
+  )
 
   def __init__(
     self, statistics=('density', 'volume'), method='kde', max_examples=5_000
@@ -60,18 +86,21 @@ class DensityOfStates(Score):
     """Instantiates the score.
 
     Args:
-      statistics: names of the statistics, each one number per example.
-      method: `'kde'`, a Gaussian kernel density with Scott's bandwidth, or
-        `'one_class_svm'` with nu = .1 and scikit-learn's default width.
+      statistics: names of the statistics, each one number per example or
+        several. A column of one is named like `'nrm_layer_etas[0]'`.
+      method: `'kde'`, a Gaussian kernel density with Scott's bandwidth,
+        `'one_class_svm'` with nu = .1 and scikit-learn's default width, or
+        `'gaussian'`, a normal with Ledoit and Wolf's covariance.
       max_examples: Python `int`: `fit` uses at most so many examples, every
-        k-th, as the time of each later score grows with them.
+        k-th, as the time of each later score grows with them; the normal uses
+        all.
 
     Raises:
       ValueError: if `method` is unknown or no statistics are named.
     """
-    if method not in _METHODS:
+    if method not in _FITS:
       raise ValueError(
-        f'DensityOfStates: `method` must be one of {", ".join(_METHODS)}; got '
+        f'DensityOfStates: `method` must be one of {", ".join(_FITS)}; got '
         f'{method!r}.'
       )
     if not statistics or isinstance(statistics, str):
@@ -79,7 +108,9 @@ class DensityOfStates(Score):
         'DensityOfStates: `statistics` must be a tuple of at least one name; got '
         f'{statistics!r}.'
       )
-    self.statistics = tuple(statistics)
+    self._names = tuple(statistics)
+    # A statistic of which several columns are named is read once.
+    self.statistics = tuple(dict.fromkeys(map(_statistic_of, self._names)))
     self._method = method
     self._max_examples = max_examples
     for name in self._learned:
@@ -88,78 +119,135 @@ class DensityOfStates(Score):
   @property
   def description(self):
     """What the score is, a `str`; a `Detector` loads its like alone."""
-    return f'{super().description} by {self._method}'
+    names = ', '.join(self._names)
+    return f'{type(self).__name__}({names}) by {self._method}'
 
   def fit(self, statistics):
     """Fits the density of the statistics of in-distribution examples.
 
     Args:
       statistics: `dict` from the names in `self.statistics` to arrays of shape
-        `[n]`.
+        `[n]` or `[n, columns]`.
 
     Returns:
       The score itself.
 
     Raises:
-      ValueError: if there are fewer than two examples, a value is not finite or
-        a statistic is the same for all.
+      ValueError: if there are fewer than two examples, a value is not finite, a
+        column is the same for all, or the covariance is singular.
     """
-    values = self._stack(statistics).numpy()
-    # Spread evenly: data may come in an order.
-    values = values[:: -(-len(values) // self._max_examples) or 1]
-    self._check(values)
-    self.mean, self.deviation = values.mean(axis=0), values.std(axis=0)
-    standardized = (values - self.mean) / self.deviation
-    fit = _fit_kde if self._method == 'kde' else _fit_one_class_svm
-    self.points, self.weights, self.precision, self.offset = fit(standardized)
+    columns = self._columns(statistics)
+    values = _stack(columns).numpy()
+    if self._method != 'gaussian':
+      # Spread evenly: data may come in an order.
+      values = values[:: -(-len(values) // self._max_examples) or 1]
+    _check(values, list(columns))
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    values = (values - mean) / deviation
+    powers = np.ones_like(mean)  # Those that change nothing.
+    if self._method == 'gaussian':
+      transformer = preprocessing.PowerTransformer(standardize=False)
+      values = transformer.fit_transform(values)
+      powers = transformer.lambdas_
+    fitted = _FITS[self._method](values)
+    self.mean, self.deviation, self.powers = mean, deviation, powers
+    self.points, self.weights, self.precision, self.offset = fitted
     return self
 
   def __call__(self, statistics):
     self._check_is_fitted()
-    values = (self._stack(statistics) - self.mean) / self.deviation
-    exponents = -self.precision * _squared_distances(values, self.points)
-    if self._method == 'kde':
-      score = np.log(len(self.points)) - tf.reduce_logsumexp(exponents, axis=-1)
-    else:
+    columns = self._columns(statistics)
+    if len(columns) != len(self.mean):
+      raise ValueError(
+        f'DensityOfStates: fitted to {len(self.mean)} columns, got '
+        f'{len(columns)}: {", ".join(columns)}.'
+      )
+    values = (_stack(columns) - self.mean) / self.deviation
+    transformed = _yeo_johnson(values, self.powers)
+    exponents = -_squared_distances(transformed, self.points, self.precision)
+    if self._method == 'one_class_svm':
       score = -tf.linalg.matvec(tf.exp(exponents), self.weights)
+    else:
+      # A normal is a kernel density of one point.
+      score = np.log(len(self.points)) - tf.reduce_logsumexp(exponents, axis=-1)
     score += self.offset
     # The distance to an infinite value is infinite, or NaN.
     is_infinite = tf.reduce_any(tf.math.is_inf(values), axis=-1)
     score = tf.where(is_infinite, tf.constant(np.inf, tf.float64), score)
     return tf.cast(score, tf.float32)
 
-  def _stack(self, statistics):
-    columns = [
-      tf.cast(statistics[name], tf.float64) for name in self.statistics
-    ]
-    for name, column in zip(self.statistics, columns, strict=True):
-      if column.shape.rank != 1:
+  def _columns(self, statistics):
+    """Returns the columns named, in order, as a `dict` to `[batch]` tensors."""
+    known = {}
+    for name in self.statistics:
+      known.update(_columns_of(name, statistics[name]))
+    chosen = {}
+    for name in self._names:
+      columns = {
+        column: values
+        for column, values in known.items()
+        if name in (column, _statistic_of(column))
+      }
+      if not columns:
         raise ValueError(
-          f'DensityOfStates: the statistic {name!r} must be one number per '
-          f'example, got shape {column.shape}.'
+          f'DensityOfStates: there is no {name!r} among {", ".join(known)}.'
         )
+      chosen.update(columns)
+    first_name, first = next(iter(chosen.items()))
+    for name, values in chosen.items():
       _tensors.check_same_shape(
-        **{f'{self.statistics[0]} (the first)': columns[0], name: column}
+        **{f'{first_name} (the first)': first, name: values}
       )
-    return tf.stack(columns, axis=-1)
+    return chosen
 
-  def _check(self, values):
-    if len(values) < 2 or not np.all(np.isfinite(values)):
-      raise ValueError(
-        'DensityOfStates: `fit` needs finite statistics of at least two '
-        f'examples; of {len(values)} given, '
-        f'{np.count_nonzero(~np.isfinite(values).all(axis=1))} are not finite.'
-      )
-    constant = [
-      name
-      for name, column in zip(self.statistics, values.T, strict=True)
-      if np.ptp(column) == 0
-    ]
-    if constant:
-      raise ValueError(
-        f'DensityOfStates: {", ".join(constant)} is the same for all examples '
-        'given, and says nothing about others; leave it out of `statistics`.'
-      )
+
+def _statistic_of(name):
+  """Returns the name of the statistic that a column belongs to."""
+  return name.partition('[')[0]
+
+
+def _columns_of(name, values):
+  """Takes a statistic apart, into a `dict` of tensors of shape `[batch]`."""
+  values = tf.cast(values, tf.float64)
+  if values.shape.rank == 1:
+    return {name: values}
+  if values.shape.rank != 2 or not values.shape[1]:
+    raise ValueError(
+      f'DensityOfStates: the statistic {name!r} must be one number per example, '
+      f'[batch], or a known number of them, [batch, columns]; got shape '
+      f'{values.shape}.'
+    )
+  columns = tf.unstack(values, axis=1)
+  return {f'{name}[{index}]': column for index, column in enumerate(columns)}
+
+
+def _stack(columns):
+  return tf.stack(list(columns.values()), axis=-1)
+
+
+def _check(values, names):
+  is_finite = np.isfinite(values)
+  if len(values) < 2 or not np.all(is_finite):
+    not_finite = np.count_nonzero(~is_finite.all(axis=1))
+    where = ', '.join(_where(names, ~is_finite.all(axis=0)))
+    raise ValueError(
+      'DensityOfStates: `fit` needs finite statistics of at least two '
+      f'examples; of {len(values)} given, {not_finite} are not finite'
+      f'{f" ({where})" if where else ""}.'
+    )
+  # Within single precision, the usual one of statistics, the rest is rounding.
+  resolution = np.finfo(np.float32).eps * np.max(np.abs(values), axis=0)
+  constant = _where(names, np.ptp(values, axis=0) <= resolution)
+  if constant:
+    raise ValueError(
+      f'DensityOfStates: {", ".join(constant)} is the same for all examples '
+      'given, and says nothing about others; leave it out of `statistics`, '
+      "which takes the columns to keep by name, such as 'nrm_layer_etas[0]'."
+    )
+
+
+def _where(names, condition):
+  return [name for name, holds in zip(names, condition, strict=True) if holds]
 
 
 def _fit_kde(points):
@@ -184,10 +272,55 @@ def _fit_one_class_svm(points):
   )
 
 
-def _squared_distances(values, points):
-  """Squared distances between rows, `[batch, points]`."""
+def _fit_gaussian(points):
+  """Fits a normal; returns its mean, a weight, half its precision and offset."""
+  normal = covariance.LedoitWolf().fit(points)
+  if np.linalg.cond(normal.covariance_) > _MAX_CONDITION:
+    raise ValueError(
+      'DensityOfStates: the covariance of the statistics is singular: some '
+      f'determine others in all {len(points)} examples given. Give `fit` more '
+      'examples, or leave statistics out.'
+    )
+  size = points.shape[1]
+  _, log_determinant = np.linalg.slogdet(normal.covariance_)
+  offset = (size * np.log(2 * np.pi) + log_determinant) / 2
+  precision = np.linalg.inv(normal.covariance_) / 2
+  return normal.location_[np.newaxis], np.ones(1), precision, offset
+
+
+def _yeo_johnson(values, powers):
+  """Yeo and Johnson's transformation of each column; a power of 1 is none."""
+
+  def power(base, exponents):
+    """(base + 1)^exponent - 1 over the exponent; at zero, its limit."""
+    is_zero = np.abs(exponents) < 1e-12
+    safe = np.where(is_zero, 1.0, exponents)
+    log = tf.math.log1p(base)
+    return tf.where(is_zero, log, tf.math.expm1(safe * log) / safe)
+
+  powers = np.asarray(powers)
+  return power(tf.maximum(values, 0.0), powers) - power(
+    tf.maximum(-values, 0.0), 2.0 - powers
+  )
+
+
+_FITS = {
+  'kde': _fit_kde,
+  'one_class_svm': _fit_one_class_svm,
+  'gaussian': _fit_gaussian,
+}
+
+
+def _squared_distances(values, points, precision):
+  """Squared distances between rows, `[batch, points]`, times the precision.
+
+  A precision that is a matrix is that of the rows' quadratic form.
+  """
+  if np.ndim(precision) == 2:
+    root = np.linalg.cholesky(precision)
+    values, points, precision = tf.linalg.matmul(values, root), points @ root, 1
   points = tf.constant(points)
-  return (
+  return precision * (
     tf.reduce_sum(values**2, axis=1, keepdims=True)
     + tf.reduce_sum(points**2, axis=1)
     - 2 * tf.linalg.matmul(values, points, transpose_b=True)

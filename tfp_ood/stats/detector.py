@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_ood._arrays import read_arrays, write_arrays
+from tfp_ood._batches import images_of
 from tfp_ood._saved_models import write_saved_model
+from tfp_ood.stats._fractions import check_fraction
 from tfp_ood.stats.conformal import conformal_p_values, conformal_threshold
 from tfp_ood.stats.statistics import Statistics
 
@@ -48,7 +50,7 @@ class Detector:
 
     Args:
       distribution: the model of the in-distribution images, with an
-        `event_shape` and `log_prob(images)`.
+        `event_shape` and `log_prob(images)`, or a `NeuralRenderingModel`.
       score: `tfp_ood.stats.Score`, such as `Typicality()`.
       background: the model of the background; see `LikelihoodRatio`.
       ensemble: models of the in-distribution images; see `Waic`.
@@ -151,11 +153,8 @@ class Detector:
     # Python's 0.01, by way of float32, would be less than the p-value 1 / 100.
     rate = tf.convert_to_tensor(false_alarm_rate, dtype_hint=tf.float64)
     value = tf.get_static_value(rate)
-    if value is not None and not 0.0 < value < 1.0:
-      raise ValueError(
-        '`false_alarm_rate` must lie strictly between 0 and 1, such as 0.05; '
-        f'got {false_alarm_rate!r}.'
-      )
+    if value is not None:
+      check_fraction(float(value), 'false_alarm_rate', 0.05)
     rate = tf.cast(rate, tf.float64)
     tf.debugging.Assert(
       (rate > 0.0) & (rate < 1.0),
@@ -274,7 +273,7 @@ class Detector:
   @property
   def image_shape(self):
     """`TensorShape` of one image."""
-    return self._statistics.distribution.event_shape
+    return self._statistics.image_shape
 
   def _variables(self):
     # Those of a model that stands twice are listed once.
@@ -328,8 +327,7 @@ class Detector:
       dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
     parts = {name: [] for name in self._score.statistics}
     for batch in dataset:
-      images = batch[0] if isinstance(batch, tuple | list) else batch
-      images = self._statistics.as_batch(images)
+      images = self._statistics.as_batch(images_of(batch))
       for name, value in self._statistics_function(images).items():
         parts[name].append(value.numpy())
     values = {

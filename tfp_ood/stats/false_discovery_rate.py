@@ -7,6 +7,8 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood.stats import _fractions
+
 __all__ = [
   'BenjaminiHochbergResult',
   'LondResult',
@@ -271,11 +273,7 @@ def _minimum_from_here_on(values):
 
 
 def _checked_rate(false_discovery_rate):
-  if not 0.0 < false_discovery_rate < 1.0:
-    raise ValueError(
-      '`false_discovery_rate` must lie strictly between 0 and 1, such as 0.1; '
-      f'got {false_discovery_rate!r}.'
-    )
+  _fractions.check_fraction(false_discovery_rate, 'false_discovery_rate', 0.1)
   return float(false_discovery_rate)
 
 

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Likelihood ratio of two models, one of them of the background."""
 
-import numpy as np
-import tensorflow as tf
-
 from tfp_ood.stats import _tensors
 from tfp_ood.stats.score import Score
 
@@ -53,16 +50,8 @@ def likelihood_ratio(log_prob, background_log_prob):
        _Neural Information Processing Systems_, 2020.
        https://arxiv.org/abs/2006.10848
   """
-  log_prob = _tensors.as_float(log_prob, 'log_prob')
-  background_log_prob = tf.cast(
-    _tensors.as_float(background_log_prob, 'background_log_prob'),
-    log_prob.dtype,
-  )
-  _tensors.check_same_shape(
-    log_prob=log_prob, background_log_prob=background_log_prob
-  )
-  return tf.where(
-    log_prob == -np.inf, -log_prob, background_log_prob - log_prob
+  return _tensors.excess_log_prob(
+    log_prob, background_log_prob=background_log_prob
   )
 
 

@@ -2,9 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Likelihood regret, for models with an encoder."""
 
-import numpy as np
-import tensorflow as tf
-
 from tfp_ood.stats import _tensors
 from tfp_ood.stats.score import Score
 
@@ -45,14 +42,9 @@ def likelihood_regret(log_prob, optimized_log_prob):
        Out-of-Distribution Detection Score For Variational Auto-encoder. _Neural
        Information Processing Systems_, 2020. https://arxiv.org/abs/2003.02977
   """
-  log_prob = _tensors.as_float(log_prob, 'log_prob')
-  optimized_log_prob = tf.cast(
-    _tensors.as_float(optimized_log_prob, 'optimized_log_prob'), log_prob.dtype
+  return _tensors.excess_log_prob(
+    log_prob, optimized_log_prob=optimized_log_prob
   )
-  _tensors.check_same_shape(
-    log_prob=log_prob, optimized_log_prob=optimized_log_prob
-  )
-  return tf.where(log_prob == -np.inf, -log_prob, optimized_log_prob - log_prob)
 
 
 class LikelihoodRegret(Score):

@@ -8,7 +8,7 @@ import typing
 import numpy as np
 from scipy import stats
 
-from tfp_ood.stats import _confidence_level
+from tfp_ood.stats import _fractions
 
 __all__ = [
   'MeanOverSeeds',
@@ -71,7 +71,7 @@ def mean_over_seeds(values, confidence_level=0.95):
 
   [1]: Student. The probable error of a mean. _Biometrika_, 6(1):1-25, 1908.
   """
-  _confidence_level.check_confidence_level(confidence_level)
+  _fractions.check_fraction(confidence_level, 'confidence_level', 0.95)
   values = _checked_values(values)
   mean = float(np.mean(values))
   standard_deviation = float(np.std(values, ddof=1))

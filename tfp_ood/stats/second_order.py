@@ -9,6 +9,7 @@ import typing
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood._batches import images_of
 from tfp_ood._seeds import stateless_seed
 
 __all__ = [
@@ -553,7 +554,7 @@ def _image_batches(images, name):
         f'got dictionaries with keys {sorted(batch)}. Select the images with '
         '`map`.'
       )
-    batch = np.asarray(batch[0] if isinstance(batch, tuple) else batch)
+    batch = np.asarray(images_of(batch))
     if batch.ndim != 4:
       raise ValueError(
         f'`{name}` must hold batches of images, [batch, height, width, '

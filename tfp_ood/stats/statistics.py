@@ -4,6 +4,7 @@
 
 import tensorflow as tf
 
+from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood.stats.bits_per_dim import bits_per_dim
 from tfp_ood.stats.compression import (
   compressed_bits_per_dim,
@@ -11,7 +12,10 @@ from tfp_ood.stats.compression import (
 )
 from tfp_ood.stats.score_norm import log_prob_and_score_norm
 
-__all__ = ['Statistics']
+__all__ = ['LATENT_MODES', 'Statistics']
+
+# How a neural rendering model may normalize its latent term.
+LATENT_MODES = ('eta', 'mode_normalised', 'rpn', 'layerwise')
 
 
 class Statistics:
@@ -27,15 +31,32 @@ class Statistics:
   | `density`, `volume` | distribution | its two terms, of a flow |
   | `score_norm` | distribution | norm of its gradient |
   | `optimized_log_prob` | distribution | with each image's best posterior |
+  | `logits` | classifier | of each class, `[batch, classes]` |
+  | `nrm_log_prob` | classifier | bound on the log-probability, nats |
+  | `nrm_latent_eta` | classifier | its latent term, not normalized |
+  | `nrm_latent_mode_normalised` | classifier | relative to the mode |
+  | `nrm_latent_rpn` | classifier | as the rendering path loss |
+  | `nrm_latent_layerwise` | classifier | layer by layer |
+  | `nrm_layer_etas` | classifier | shares in `eta`, `[batch, layers]` |
+  | `nrm_layer_reconstructions` | classifier | `[batch, layers + 1]` |
   | `background_log_prob` | background | log-probability, nats |
   | `ensemble_log_probs` | ensemble | log-probabilities, `[batch, members]` |
   | `png_bits_per_dim` | the image | size as PNG, in graph |
   | `compressed_bits_per_dim` | the image | best of several, by Pillow |
 
   A model is any object with `log_prob(images)`, such as a TFP distribution over
-  images; if its `dtype` is floating, images are cast to it. `density` and `volume` need a method `log_prob_terms(images)`, as
+  images; if its `dtype` is floating, images are cast to it. `density` and
+  `volume` need a method `log_prob_terms(images)`, as
   `tfp_ood.distributions.ImageFlow` has, `optimized_log_prob` a method of that
-  name.
+  name. `nrm_layer_reconstructions` are minus the squared errors of the rendered
+  image and of each layer's rendered features.
+
+  A distribution with a method `rendering_statistics(images, latent_modes)`, as
+  `tfp_ood.distributions.NeuralRenderingModel` has, is a classifier read
+  backwards, and gives the statistics of one. Its `log_prob` is of label, switches
+  and image together: those of images alone, `log_prob` to `score_norm`, it does
+  not give. As a background or in an ensemble its log-probability is
+  `nrm_log_prob`.
 
   #### Example
 
@@ -59,6 +80,7 @@ class Statistics:
       ensemble: models of the in-distribution images, for `waic`.
     """
     self.distribution = distribution
+    self._renders = _renders(distribution)
     self.background = background
     self.ensemble = tuple(ensemble)
 
@@ -71,9 +93,13 @@ class Statistics:
   @property
   def names(self):
     """Names of the statistics that can be computed, a tuple."""
+    has_terms = hasattr(self.distribution, 'log_prob_terms')
     available = {
-      'density': hasattr(self.distribution, 'log_prob_terms'),
-      'volume': hasattr(self.distribution, 'log_prob_terms'),
+      **dict.fromkeys(_OF_LOG_PROB, not self._renders),
+      **dict.fromkeys(_OF_RENDERING, self._renders),
+      # A neural rendering model has a method of that name, for other terms.
+      'density': has_terms and not self._renders,
+      'volume': has_terms and not self._renders,
       'optimized_log_prob': hasattr(self.distribution, 'optimized_log_prob'),
       'background_log_prob': self.background is not None,
       'ensemble_log_probs': len(self.ensemble) >= 2,
@@ -96,7 +122,18 @@ class Statistics:
           f'{", ".join(_NAMES)}.'
         )
       if name not in self.names:
-        raise ValueError(f'Statistics: {name!r} needs {_NEEDS[name]}.')
+        is_of_log_prob = self._renders and name in _OF_LOG_PROB
+        needs = _NEEDS['log_prob'] if is_of_log_prob else _NEEDS[name]
+        raise ValueError(f'Statistics: {name!r} needs {needs}.')
+
+  @property
+  def image_shape(self):
+    """`TensorShape` of one image; of unknown rank if the model has none."""
+    if self._renders:
+      # The shape of the joint event would take samples of all its parts.
+      return self.distribution.network.input_shape
+    # A model without an `event_shape` is asked about the batch only.
+    return tf.TensorShape(getattr(self.distribution, 'event_shape', None))
 
   def as_batch(self, images):
     """Converts to a `Tensor`, with a check that it is a batch of images.
@@ -105,17 +142,14 @@ class Statistics:
       images: array-like of raw pixels, `[batch, height, width, channels]`.
 
     Returns:
-      `Tensor` of shape `[batch, *distribution.event_shape]`.
+      `Tensor` of shape `[batch, *image_shape]`.
 
     Raises:
       ValueError: if `images` have another shape, as far as it is known; what a
         graph does not know is checked when it runs.
     """
     images = tf.convert_to_tensor(images, name='images')
-    # A model without an `event_shape` is asked about the batch only.
-    shape = tf.TensorShape([None]).concatenate(
-      tf.TensorShape(getattr(self.distribution, 'event_shape', None))
-    )
+    shape = tf.TensorShape([None]).concatenate(self.image_shape)
     rank = images.shape.rank
     if rank is None or rank < 2 or not images.shape.is_compatible_with(shape):
       raise ValueError(
@@ -134,8 +168,8 @@ class Statistics:
       names: iterable of names of statistics.
 
     Returns:
-      `dict` from each name to a `Tensor` of shape `[batch]`
-      (`ensemble_log_probs`: `[batch, members]`).
+      `dict` from each name to a `Tensor`, of shape `[batch]` where the table of
+      the class says no other.
 
     Raises:
       ValueError: if a statistic is unknown or its model was not given, or the
@@ -167,6 +201,8 @@ class Statistics:
       values['optimized_log_prob'] = self.distribution.optimized_log_prob(
         images
       )
+    if needs & _OF_RENDERING:
+      values.update(self._of_rendering(images, needs))
     if not needs & _OF_LOG_PROB:
       return values
     # The terms cost no more than their sum.
@@ -189,8 +225,38 @@ class Statistics:
       values['bits_per_dim'] = bits_per_dim(result, event_size)
     return values
 
+  def _of_rendering(self, images, needs):
+    """Goes up the classifier and back once."""
+    latents = {name: mode for name, mode in _LATENTS.items() if name in needs}
+    result = _rendering_statistics(
+      self.distribution, images, tuple(latents.values())
+    )
+    return {
+      'logits': result.logits,
+      'nrm_log_prob': result.log_prob,
+      'nrm_layer_etas': result.layer_etas,
+      'nrm_layer_reconstructions': result.layer_reconstructions,
+      **{name: result.latent[mode] for name, mode in latents.items()},
+    }
+
+
+def _renders(model):
+  """Whether a model is a classifier read backwards."""
+  return hasattr(model, 'rendering_statistics')
+
+
+def _rendering_statistics(model, images, latent_modes):
+  return with_one_more_if_empty(
+    lambda images: model.rendering_statistics(
+      images, latent_modes=latent_modes
+    ),
+    images,
+  )
+
 
 def _log_prob(model, images):
+  if _renders(model):
+    return _rendering_statistics(model, images, latent_modes=()).log_prob
   return model.log_prob(_in_dtype_of(model, images))
 
 
@@ -203,7 +269,26 @@ def _in_dtype_of(model, images):
 
 
 _OF_LOG_PROB = {'log_prob', 'bits_per_dim', 'density', 'volume', 'score_norm'}
+_LATENTS = {f'nrm_latent_{mode}': mode for mode in LATENT_MODES}
+_OF_RENDERING = {
+  'logits',
+  'nrm_log_prob',
+  *_LATENTS,
+  'nrm_layer_etas',
+  'nrm_layer_reconstructions',
+}
 _NEEDS = {
+  **dict.fromkeys(
+    _OF_RENDERING,
+    'a distribution with a method `rendering_statistics`, such as '
+    'NeuralRenderingModel.from_keras(classifier)',
+  ),
+  'log_prob': (
+    'a distribution over images, but the `log_prob` of a NeuralRenderingModel '
+    "is of label, switches and image together; use 'nrm_log_prob' or another "
+    'statistic whose name starts with nrm (the scores RenderingLogProb, '
+    'RenderingLatent, RenderingReconstruction)'
+  ),
   'density': 'a distribution with a method `log_prob_terms`',
   'volume': 'a distribution with a method `log_prob_terms`',
   'optimized_log_prob': (
@@ -220,6 +305,11 @@ _NAMES = (
   'volume',
   'score_norm',
   'optimized_log_prob',
+  'logits',
+  'nrm_log_prob',
+  *_LATENTS,
+  'nrm_layer_etas',
+  'nrm_layer_reconstructions',
   'background_log_prob',
   'ensemble_log_probs',
   'png_bits_per_dim',

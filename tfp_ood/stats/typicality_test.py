@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
-from tfp_ood.stats import conformal
+from tfp_ood.stats import _fractions, conformal
 
 __all__ = [
   'TypicalityTest',
@@ -174,11 +174,7 @@ class TypicalityTest:
     self._bootstrap_statistics = np.array(bootstrap_statistics, np.float64)
     self._batch_size = int(batch_size)
     self._significance = float(significance)
-    if not 0.0 < self._significance < 1.0:
-      raise ValueError(
-        '`significance` must lie strictly between 0 and 1, such as 0.05; got '
-        f'{significance!r}.'
-      )
+    _fractions.check_fraction(self._significance, 'significance', 0.05)
     self._threshold = float(
       conformal.conformal_threshold(
         self._bootstrap_statistics, self._significance

@@ -82,9 +82,5 @@ class Waic(Score):
 
   def __call__(self, statistics):
     log_probs = tf.convert_to_tensor(statistics['ensemble_log_probs'])
-    if log_probs.shape.rank not in (None, 2):
-      raise ValueError(
-        'Waic: the statistic `ensemble_log_probs` must have the shape [batch, '
-        f'members], got {log_probs.shape}.'
-      )
+    _tensors.check_is_matrix(log_probs, 'ensemble_log_probs', 'members')
     return waic(log_probs).score

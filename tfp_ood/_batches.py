@@ -1,0 +1,49 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What a batch of a data set holds, and what to do if it is empty."""
+
+import tensorflow as tf
+
+__all__ = ['images_of', 'with_one_more_if_empty']
+
+
+def images_of(batch):
+  """Returns the images of a batch, which may come with labels or more.
+
+  Args:
+    batch: batch of images, or a tuple or list that starts with one.
+
+  Returns:
+    The batch of images.
+
+  #### Example
+
+  >>> images_of(('images', 'labels'))
+  'images'
+  """
+  return batch[0] if isinstance(batch, tuple | list) else batch
+
+
+def with_one_more_if_empty(function, batch):
+  """Calls a function of a batch; TensorFlow's convolutions need an example.
+
+  Args:
+    function: callable from a batch to nested `Tensor`s whose first axis is the
+      examples.
+    batch: `Tensor` of shape `[batch, ...]`.
+
+  Returns:
+    What `function` returns for the batch.
+
+  #### Example
+
+  >>> with_one_more_if_empty(lambda x: 2 * x, tf.zeros([0, 3])).shape
+  TensorShape([0, 3])
+  """
+  count = tf.shape(batch)[0]
+  one_or_none = tf.zeros(
+    tf.concat([[tf.maximum(1 - count, 0)], tf.shape(batch)[1:]], axis=0),
+    batch.dtype,
+  )
+  results = function(tf.concat([batch, one_or_none], axis=0))
+  return tf.nest.map_structure(lambda result: result[:count], results)
