@@ -120,6 +120,62 @@ def test_the_gradient_of_each_part_reaches_the_weights(part):
   assert 0 <= after < before
 
 
+def _batch_normalized_nrm(normalize_renderings):
+  tf_keras.utils.set_random_seed(0)
+  classifier = tfp_ood.networks.small_resnet(
+    _SHAPE, num_classes=3, width=0.1, blocks=(1,)
+  )
+  return tfp_ood.distributions.NeuralRenderingModel.from_keras(
+    classifier, normalize_renderings
+  )
+
+
+def test_without_rendering_losses_it_is_a_classifier():
+  images, labels = _batch(64)
+  dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
+  weights = tfp_ood.training.RenderingLossWeights(1.0, 0.0, 0.0, 0.0, 0.0)
+  nrm = _batch_normalized_nrm(False)
+  model = tfp_ood.training.RenderingModel(nrm, weights)
+  model.compile(tf_keras.optimizers.SGD(0.05))
+  classifier = _batch_normalized_nrm(False).network.model
+  classifier.compile(
+    tf_keras.optimizers.SGD(0.05),
+    tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+  )
+  history = model.fit(dataset, epochs=2, verbose=0).history
+  x = tf.cast(images, tf.float32) / 127.5 - 1
+  scaled = tf.data.Dataset.from_tensor_slices((x, labels)).batch(16)
+  expected = classifier.fit(scaled, epochs=2, verbose=0).history
+  np.testing.assert_allclose(
+    history['cross_entropy'], expected['loss'], rtol=1e-3
+  )
+  assert history['reconstruction'] == [0.0, 0.0]
+  for actual, other in zip(
+    nrm.network.model.weights, classifier.weights, strict=True
+  ):
+    np.testing.assert_allclose(actual, other, atol=2e-3, err_msg=actual.name)
+
+
+@pytest.mark.parametrize('normalize_renderings', [False, True])
+def test_training_moves_all_variables_and_evaluation_none(
+  normalize_renderings,
+):
+  nrm = _batch_normalized_nrm(normalize_renderings)
+  variables = nrm.network.variables
+  model = tfp_ood.training.RenderingModel(nrm)
+  model.compile(tf_keras.optimizers.Adam(1e-2))
+  assert len(model.trainable_variables) == len(nrm.network.trainable_variables)
+  dataset = tf.data.Dataset.from_tensors(_batch(16))
+  model.evaluate(dataset, verbose=0)
+  before = [variable.numpy() for variable in variables]
+  model.evaluate(dataset, verbose=0)
+  for variable, value in zip(variables, before, strict=True):
+    np.testing.assert_array_equal(variable, value, err_msg=variable.name)
+  model.fit(dataset.repeat(3), verbose=0)
+  for variable, value in zip(variables, before, strict=True):
+    assert np.any(variable.numpy() != value), variable.name
+
+
 def test_class_variance_must_be_positive():
   with pytest.raises(ValueError, match='`class_variance` must be positive'):
     tfp_ood.training.RenderingModel(_nrm(), class_variance=0.0)

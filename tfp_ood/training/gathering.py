@@ -1,10 +1,10 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing the data of all workers together."""
+"""Bringing the data of all workers and replicas together."""
 
 import tensorflow as tf
 
-__all__ = ['gather_across_workers']
+__all__ = ['gather_across_workers', 'global_batch_size']
 
 
 def gather_across_workers(images, strategy):
@@ -26,3 +26,19 @@ def gather_across_workers(images, strategy):
     axis=0,
   )
   return tf.cast(gathered, images.dtype)
+
+
+def global_batch_size(values):
+  """Counts the examples of all replicas, whose shares may differ.
+
+  Args:
+    values: floating-point `Tensor` of shape `[batch, ...]`, of this replica.
+
+  Returns:
+    Scalar `Tensor` of the dtype of `values`.
+  """
+  size = tf.cast(tf.shape(values)[0], values.dtype)
+  replica = tf.distribute.get_replica_context()
+  if replica.num_replicas_in_sync == 1:
+    return size
+  return replica.all_reduce(tf.distribute.ReduceOp.SUM, size)

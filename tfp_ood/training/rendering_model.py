@@ -7,6 +7,8 @@ import collections
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood.training.gathering import global_batch_size
+
 __all__ = ['RenderingLossWeights', 'RenderingModel']
 
 RenderingLossWeights = collections.namedtuple(
@@ -121,7 +123,7 @@ class RenderingModel(tf_keras.Model):
     return {metric.name: metric.result() for metric in self.metrics}
 
   def _measure(self, data, training):
-    """Returns the mean loss of a batch, and updates the metrics."""
+    """Returns a replica's part of the mean loss, and updates the metrics."""
     images, labels = data
     labels = tf.cast(labels, tf.int32)
     losses, logits = self._loss_parts(images, labels, training)
@@ -137,8 +139,7 @@ class RenderingModel(tf_keras.Model):
     is_labelled = tf.cast(labels >= 0, tf.float32)
     self._accuracy.update_state(tf.maximum(labels, 0), logits, is_labelled)
     # The optimizer adds the gradients of the replicas.
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    return tf.reduce_mean(total) / replicas
+    return tf.reduce_sum(total) / global_batch_size(total)
 
   def _loss_parts(self, images, labels, training):
     """Returns the parts of the loss of each image, and the logits."""
