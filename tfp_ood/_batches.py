@@ -24,26 +24,30 @@ def images_of(batch):
   return batch[0] if isinstance(batch, tuple | list) else batch
 
 
-def with_one_more_if_empty(function, batch):
-  """Calls a function of a batch; TensorFlow's convolutions need an example.
+def with_one_more_if_empty(function, *batches):
+  """Calls a function of batches; TensorFlow's convolutions need an example.
 
   Args:
-    function: callable from a batch to nested `Tensor`s whose first axis is the
-      examples.
-    batch: `Tensor` of shape `[batch, ...]`.
+    function: callable from the batches to nested `Tensor`s whose first axis is
+      the examples.
+    *batches: `Tensor`s of shape `[batch, ...]`, of the same examples.
 
   Returns:
-    What `function` returns for the batch.
+    What `function` returns for the batches.
 
   #### Example
 
   >>> with_one_more_if_empty(lambda x: 2 * x, tf.zeros([0, 3])).shape
   TensorShape([0, 3])
   """
-  count = tf.shape(batch)[0]
-  one_or_none = tf.zeros(
-    tf.concat([[tf.maximum(1 - count, 0)], tf.shape(batch)[1:]], axis=0),
-    batch.dtype,
-  )
-  results = function(tf.concat([batch, one_or_none], axis=0))
+  count = tf.shape(batches[0])[0]
+
+  def fill(batch):
+    one_or_none = tf.zeros(
+      tf.concat([[tf.maximum(1 - count, 0)], tf.shape(batch)[1:]], axis=0),
+      batch.dtype,
+    )
+    return tf.concat([batch, one_or_none], axis=0)
+
+  results = function(*map(fill, batches))
   return tf.nest.map_structure(lambda result: result[:count], results)

@@ -5,8 +5,9 @@
 import os
 
 import tensorflow as tf
+import tf_keras
 
-__all__ = ['check_backup', 'check_checkpoint']
+__all__ = ['check_backups', 'check_checkpoint']
 
 
 def check_checkpoint(path):
@@ -32,15 +33,22 @@ def check_checkpoint(path):
     ) from error
 
 
-def check_backup(backup_dir):
+def check_backups(callbacks):
   """Raises unless the backup of an interrupted run, if any, can be read.
 
   Args:
-    backup_dir: the folder of a `tf_keras.callbacks.BackupAndRestore`.
+    callbacks: list of Keras callbacks, or `None`. Each
+      `tf_keras.callbacks.BackupAndRestore` names a folder.
 
   Raises:
     ValueError: if there is a backup, and it is damaged.
   """
+  for callback in callbacks or []:
+    if isinstance(callback, tf_keras.callbacks.BackupAndRestore):
+      _check_backup(callback.backup_dir)
+
+
+def _check_backup(backup_dir):
   folder = os.path.join(backup_dir, 'chief')
   if not tf.io.gfile.exists(os.path.join(folder, 'checkpoint')):
     return

@@ -5,10 +5,14 @@
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood._batches import images_of, with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.stats.bits_per_dim import bits_per_dim
-from tfp_ood.training.checkpoints import check_backup
-from tfp_ood.training.gathering import gather_across_workers
+from tfp_ood.training.checkpoints import check_backups
+from tfp_ood.training.gathering import (
+  gather_across_workers,
+  global_batch_size,
+)
 
 __all__ = ['DistributionModel']
 
@@ -105,7 +109,7 @@ class DistributionModel(tf_keras.Model):
         'DistributionModel.initialize: `dataset` must be a tf.data.Dataset of '
         f'batches, got {type(dataset).__name__}.'
       )
-    batches = [_images(batch) for batch in dataset.take(num_batches)]
+    batches = [images_of(batch) for batch in dataset.take(num_batches)]
     if not batches:
       raise ValueError('DistributionModel.initialize: the data set is empty.')
     images = gather_across_workers(
@@ -126,30 +130,41 @@ class DistributionModel(tf_keras.Model):
     Raises:
       ValueError: if the backup of an interrupted run cannot be read.
     """
-    for callback in kwargs.get('callbacks') or []:
-      if isinstance(callback, tf_keras.callbacks.BackupAndRestore):
-        check_backup(callback.backup_dir)
+    check_backups(kwargs.get('callbacks'))
     if not getattr(self.distribution, 'is_initialized', True):
       self.initialize(x)
     return super().fit(x, **kwargs)
 
   def train_step(self, data):
     """One step of maximum likelihood."""
-    images = _images(data)
+    images = images_of(data)
     with tf.GradientTape() as tape:
-      log_prob = self._log_prob(images, **self._fresh_seed())
-      loss = bits_per_dim(log_prob, self._event_size)
+      loss, measures = self._training_loss(images)
       # The optimizer adds the gradients of the replicas.
-      mean_loss = tf.reduce_sum(loss) / self._global_batch_size(loss)
+      mean_loss = tf.reduce_sum(loss) / global_batch_size(loss)
     variables = self.trainable_variables
     gradients = tape.gradient(mean_loss, variables)
     weight = None
     if self._max_skipped_steps:
       gradients, weight = self._skip_unless_finite(gradients)
-      loss = tf.where(weight > 0, loss, tf.zeros_like(loss))
+      measures = {
+        name: tf.where(weight > 0, values, tf.zeros_like(values))
+        for name, values in measures.items()
+      }
     self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    self._bits_per_dim.update_state(loss, sample_weight=weight)
-    return {'bits_per_dim': self._bits_per_dim.result()}
+    return self._record(measures, weight)
+
+  def _training_loss(self, images):
+    """Returns the loss of each image, and what the metrics record, by name."""
+    log_prob = self._log_prob(images, **self._fresh_seed())
+    loss = bits_per_dim(log_prob, self._event_size)
+    return loss, {'bits_per_dim': loss}
+
+  def _record(self, measures, weight=None):
+    """Updates the metrics and returns their results."""
+    for metric in self.metrics:
+      metric.update_state(measures[metric.name], sample_weight=weight)
+    return {metric.name: metric.result() for metric in self.metrics}
 
   def _skip_unless_finite(self, gradients):
     """Returns gradients, zero in a step to be skipped, and the loss's weight."""
@@ -172,33 +187,22 @@ class DistributionModel(tf_keras.Model):
 
   def test_step(self, data):
     """Evaluates one batch."""
-    log_prob = self._log_prob(_images(data))
-    self._bits_per_dim.update_state(bits_per_dim(log_prob, self._event_size))
-    return {'bits_per_dim': self._bits_per_dim.result()}
+    log_prob = self._log_prob(images_of(data))
+    return self._record(
+      {'bits_per_dim': bits_per_dim(log_prob, self._event_size)}
+    )
 
   def predict_step(self, data):
     """Returns the log-probabilities of one batch."""
-    return self(_images(data))
+    return self(images_of(data))
 
   def _log_prob(self, images, **kwargs):
     """Scores a replica's share of a batch, which may be empty."""
     if self.distribute_strategy.num_replicas_in_sync == 1:
       return self.distribution.log_prob(images, **kwargs)
-    # TensorFlow's convolutions on CPUs cannot take no images: give them one.
-    count = tf.shape(images)[0]
-    one_or_none = tf.zeros(
-      [tf.maximum(1 - count, 0), *self.distribution.event_shape], images.dtype
+    return with_one_more_if_empty(
+      lambda images: self.distribution.log_prob(images, **kwargs), images
     )
-    images = tf.concat([images, one_or_none], axis=0)
-    return self.distribution.log_prob(images, **kwargs)[:count]
-
-  def _global_batch_size(self, loss):
-    """Counts the examples of all replicas, whose shares may differ."""
-    size = tf.cast(tf.shape(loss)[0], loss.dtype)
-    replica = tf.distribute.get_replica_context()
-    if replica.num_replicas_in_sync == 1:
-      return size
-    return replica.all_reduce(tf.distribute.ReduceOp.SUM, size)
 
   def _fresh_seed(self):
     """Returns the argument `seed` of `log_prob`, another one each time."""
@@ -222,7 +226,3 @@ def _counter(name):
     aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     name=name,
   )
-
-
-def _images(batch):
-  return batch[0] if isinstance(batch, tuple | list) else batch

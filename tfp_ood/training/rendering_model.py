@@ -7,6 +7,8 @@ import collections
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood._batches import with_one_more_if_empty
+from tfp_ood.training.checkpoints import check_backups
 from tfp_ood.training.gathering import global_batch_size
 
 __all__ = ['RenderingLossWeights', 'RenderingModel']
@@ -107,6 +109,23 @@ class RenderingModel(tf_keras.Model):
     del training
     return self.distribution.infer(images).logits
 
+  def fit(self, x=None, y=None, **kwargs):
+    """Trains as `tf_keras.Model.fit` does.
+
+    Args:
+      x: `tf.data.Dataset` of batches of images and labels, or images.
+      y: labels, where `x` are images.
+      **kwargs: passed to `tf_keras.Model.fit`.
+
+    Returns:
+      `tf_keras.callbacks.History`.
+
+    Raises:
+      ValueError: if the backup of an interrupted run cannot be read.
+    """
+    check_backups(kwargs.get('callbacks'))
+    return super().fit(x, y, **kwargs)
+
   def train_step(self, data):
     """One step on a batch of images and labels."""
     with tf.GradientTape() as tape:
@@ -126,7 +145,10 @@ class RenderingModel(tf_keras.Model):
     """Returns a replica's part of the mean loss, and updates the metrics."""
     images, labels = data
     labels = tf.cast(labels, tf.int32)
-    losses, logits = self._loss_parts(images, labels, training)
+    # One of several replicas may have none.
+    losses, logits = with_one_more_if_empty(
+      lambda *batch: self._loss_parts(*batch, training), images, labels
+    )
     total = tf.add_n(
       [
         weight * loss
