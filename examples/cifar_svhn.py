@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Trains a flow on CIFAR-10 and asks how it likes house numbers.
+"""Trains a model on CIFAR-10 and asks how it likes house numbers.
 
 The experiment of "Do Deep Generative Models Know What They Don't Know?": a Glow
 trained on CIFAR-10 gives SVHN, and constant images, higher likelihoods than the
@@ -16,23 +16,30 @@ models:
   python examples/cifar_svhn.py --data_dir=PATH --preset=small \\
     --scores=typicality,input_complexity,likelihood_ratio,waic
 
-Writes results.json, report.html, the exported model and a calibrated detector
-to --output_dir. The same command again resumes a run that was interrupted.
+And that of "Out-of-Distribution Detection Using Neural Rendering Generative
+Models": a classifier trained to render its images too, and the likelihood of
+its latent variables.
+
+  python examples/cifar_svhn.py --data=sample --model=nrm
+  python examples/cifar_svhn.py --data_dir=PATH --model=nrm --num_runs=3
+
+Writes results.json, report.html and a calibrated detector to --output_dir. The
+same command again resumes a run that was interrupted.
 """
 
-import flow_experiment
+import experiment
 from absl import app, flags
 
 _DATA = {
-  'tfds': ('cifar10', ['svhn_cropped']),
-  'sample': ('sample_photographs', ['sample_digits']),
+  'tfds': ('cifar10', ['svhn_cropped'], ['fashion_mnist']),
+  'sample': ('sample_photographs', ['sample_digits'], []),
 }
 
 
 def main(argv):
-  flow_experiment.main(argv, _DATA)
+  experiment.main(argv, _DATA)
 
 
 if __name__ == '__main__':
-  flags.adopt_module_key_flags(flow_experiment)
+  flags.adopt_module_key_flags(experiment)
   app.run(main)

@@ -14,19 +14,19 @@ Writes results.json, report.html, the exported model and a calibrated detector
 to --output_dir. The same command again resumes a run that was interrupted.
 """
 
-import flow_experiment
+import experiment
 from absl import app, flags
 
 _DATA = {
-  'tfds': ('fashion_mnist', ['mnist']),
-  'sample': ('sample_digits', ['sample_photographs']),
+  'tfds': ('fashion_mnist', ['mnist'], []),
+  'sample': ('sample_digits', ['sample_photographs'], []),
 }
 
 
 def main(argv):
-  flow_experiment.main(argv, _DATA)
+  experiment.main(argv, _DATA)
 
 
 if __name__ == '__main__':
-  flags.adopt_module_key_flags(flow_experiment)
+  flags.adopt_module_key_flags(experiment)
   app.run(main)

@@ -3,21 +3,20 @@
 """What trained flows make of data sets: statistics, scores, tests, analysis."""
 
 import functools
-import hashlib
 import os
-import time
 
-import flow_report
+import experiment_data
+import experiment_scores
 import flow_training
 import numpy as np
 import tensorflow as tf
-from scipy import stats as scipy_stats
 
 import tfp_ood
 
 __all__ = ['SCORES', 'datasets', 'evaluate']
 
 stats = tfp_ood.stats
+_compute = experiment_scores.compute
 
 SCORES = {
   'negative_log_likelihood': lambda config: stats.NegativeLogLikelihood(),
@@ -38,16 +37,11 @@ SCORES = {
 }
 _EXPORTED_SCORE = 'typicality'
 _BATCH_SIZES = (1, 2, 5, 10, 25)
-_SIGNIFICANCE = 0.05
-_MADE_BY = 'made_by/'
 _GRAYING_FACTORS = np.linspace(0.0, 1.0, 11)
 _NUM_GRAYED = 500
 _NUM_EXTREMES = 16
-_NUM_CONTROLS = 1_000
 _NUM_NEAR = 2_000
 _NUM_PROBES = 100
-_QUANTILES = np.linspace(0.0, 1.0, 101)
-_SECONDS_BETWEEN_LINES = 10.0
 _NUM_EXPANDED = 200
 
 
@@ -65,41 +59,22 @@ def datasets(evaluation, config, data_dir):
   Returns:
     `dict` from display names to `tf.data.Dataset`s.
   """
-  name = config['in_distribution']
   limit = evaluation['num_evaluated']
-  image_shape = (
-    flow_training.load(flow_training.train_name(config), config, data_dir)
-    .element_spec[0]
-    .shape[1:]
-  )
-
-  def load(full_name, **kwargs):
-    return flow_training.load(full_name, config, data_dir, **kwargs)
-
-  result = {
-    f'{name} test': load(flow_training.test_name(config), limit=limit),
-    f'{name} train': load(flow_training.train_name(config), limit=limit),
-  }
-  for other in evaluation['out_of_distribution']:
-    result[f'{other} test'] = load(
-      f'{other}/test',
-      limit=limit,
-      transformation=lambda images: flow_training.fit_to_shape(
-        images, image_shape
-      ),
-    )
-  result[f'{name} upside down'] = load(
-    flow_training.test_name(config),
+  upside_down = experiment_data.load(
+    experiment_data.test_name(config),
+    config,
+    data_dir,
     limit=min(limit, _NUM_NEAR),
     transformation=tf.image.flip_up_down,
   )
-  for control in ('constant', 'uniform_noise'):
-    result[control] = load(
-      control,
-      image_shape=image_shape,
-      num_examples=min(limit, _NUM_CONTROLS),
-    )
-  return result
+  return {
+    **experiment_data.in_distribution(config, data_dir, limit),
+    **experiment_data.out_of_distribution(
+      evaluation['out_of_distribution'], config, data_dir, limit
+    ),
+    f'{config["in_distribution"]} upside down': upside_down,
+    **experiment_data.controls(config, data_dir, limit),
+  }
 
 
 def evaluate(models, datasets, evaluation, config, output_dir):
@@ -127,7 +102,10 @@ def evaluate(models, datasets, evaluation, config, output_dir):
   for score in scores.values():
     score.fit({name: training[name] for name in score.statistics})
   scored = {
-    score_name: {name: _in_pieces(score, statistics[name]) for name in names}
+    score_name: {
+      name: experiment_scores.in_pieces(score, statistics[name])
+      for name in names
+    }
     for score_name, score in scores.items()
   }
   _export_detector(flow, datasets[names[0]], training, output_dir)
@@ -141,26 +119,28 @@ def evaluate(models, datasets, evaluation, config, output_dir):
     for name in names
     for score_name in scores
   }
-  arrays |= _extremes(datasets, statistics)
   arrays['samples'] = flow.sample(64, seed=[config['seed'], 1]).numpy()
   event_size = flow.event_shape.num_elements()
   log_prob = {name: statistics[name]['log_prob'] for name in names}
+  arrays |= experiment_scores.extremes(datasets, log_prob, _NUM_EXTREMES)
   graying, grayed = _graying(flow, datasets[names[0]], event_size)
   arrays['graying'] = grayed
   results = {
     'bits_per_dim': {
-      name: flow_report.mean_and_error(
+      name: experiment_scores.mean_and_error(
         stats.bits_per_dim(log_prob[name], event_size)
       )
       for name in names
     },
     'density': _means(statistics, 'density'),
     'volume': _means(statistics, 'volume'),
-    'auroc': _aurocs(scored, names),
-    'metrics': _metrics(scored, names),
-    'compared_with_likelihood': _comparisons(scored, names),
+    'auroc': experiment_scores.aurocs(scored, names),
+    'metrics': experiment_scores.metrics(scored, names),
+    'compared_with_likelihood': experiment_scores.comparisons(
+      scored, names, 'negative_log_likelihood'
+    ),
     'typicality': _typicality(log_prob, names, config['seed']),
-    'p_values': _p_values(scored, names),
+    'p_values': experiment_scores.p_values(scored, names),
     'graying': graying,
     'second_order': _second_order(
       datasets, log_prob, grayed, config, output_dir
@@ -198,44 +178,30 @@ def _statistics(models, datasets, scores, output_dir):
       lambda images: statistics(images, names), reduce_retracing=True
     )
 
-  results = {}
-  for name, dataset in datasets.items():
-    path = os.path.join(
-      output_dir, 'statistics', name.replace(' ', '_').replace('/', '_')
-    )
-    path += '.npz'
-    known = {}
-    if os.path.exists(path):
-      known = _up_to_date(
-        tfp_ood.reporting.read_arrays(path),
-        dataset,
-        len(statistics.ensemble),
-        output_dir,
-      )
-    missing = tuple(key for key in needed if key not in known)
-    if missing:
-      known |= _compute(function(missing), name, dataset)
-      made_by = {_MADE_BY + key: _fingerprint(key, output_dir) for key in known}
-      tfp_ood.reporting.write_arrays(path, known | made_by)
-    results[name] = {key: known[key] for key in needed}
-  return results
-
-
-def _up_to_date(known, dataset, ensemble_size, output_dir):
-  """Drops statistics of other models, --num_evaluated or --ensemble_size."""
-  count = sum(len(labels) for _, labels in dataset)
   return {
-    name: values
-    for name, values in known.items()
-    if not name.startswith(_MADE_BY)
-    and len(values) == count
-    and (name != 'ensemble_log_probs' or ensemble_size in (0, values.shape[1]))
-    and str(known.get(_MADE_BY + name)) == _fingerprint(name, output_dir)
+    name: experiment_scores.keep_statistics(
+      experiment_scores.statistics_path(output_dir, name),
+      needed,
+      lambda missing, name=name: _compute(
+        function(missing), name, datasets[name]
+      ),
+      lambda key: _fingerprint(key, output_dir),
+      _is_valid(dataset, len(statistics.ensemble)),
+    )
+    for name, dataset in datasets.items()
   }
 
 
+def _is_valid(dataset, ensemble_size):
+  """Tells statistics of another --num_evaluated or --ensemble_size."""
+  count = sum(len(labels) for _, labels in dataset)
+  return lambda name, values: (
+    len(values) == count
+    and (name != 'ensemble_log_probs' or ensemble_size in (0, values.shape[1]))
+  )
+
+
 def _fingerprint(name, output_dir):
-  """Returns what tells the models behind a statistic from others trained here."""
   folders = {
     'background_log_prob': ['background'],
     'ensemble_log_probs': sorted(
@@ -244,43 +210,9 @@ def _fingerprint(name, output_dir):
       if folder.startswith('ensemble_')
     ),
   }.get(name, [''])
-  digest = hashlib.sha256()
-  for folder in folders:
-    # It holds the seconds of training, which no second run repeats.
-    path = os.path.join(output_dir, folder, 'training.json')
-    if os.path.exists(path):
-      with open(path, 'rb') as file:
-        digest.update(file.read())
-  return digest.hexdigest()
-
-
-def _compute(function, dataset_name, dataset):
-  """Computes statistics of a data set, with a line of progress now and then."""
-  start = last_line = time.monotonic()
-  parts, count = [], 0
-  for images, _ in dataset:
-    parts.append(function(images))
-    count += len(images)
-    if time.monotonic() - last_line >= _SECONDS_BETWEEN_LINES:
-      last_line = time.monotonic()
-      print(f'scoring {dataset_name}: {count} images', flush=True)
-  seconds = time.monotonic() - start
-  print(f'scored {count} images of {dataset_name} in {seconds:.0f} s')
-  return {
-    name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-  }
-
-
-def _in_pieces(score, statistics):
-  """Scores examples; kernel densities take memory by their number."""
-  count = len(statistics['log_prob'])
-  pieces = [
-    score(
-      {name: value[start : start + 1_000] for name, value in statistics.items()}
-    )
-    for start in range(0, count, 1_000)
-  ]
-  return np.concatenate(pieces)
+  return experiment_scores.fingerprint(
+    os.path.join(output_dir, folder, 'training.json') for folder in folders
+  )
 
 
 def _export_detector(flow, held_out, training, output_dir):
@@ -290,24 +222,9 @@ def _export_detector(flow, held_out, training, output_dir):
   detector.export_saved_model(os.path.join(output_dir, 'detector'))
 
 
-def _extremes(datasets, statistics):
-  """Returns the most and the least likely images and which they are."""
-  arrays = {}
-  for name, dataset in datasets.items():
-    images = np.concatenate([images for images, _ in dataset])
-    order = np.argsort(-statistics[name]['log_prob'])
-    for extreme, indices in (
-      ('most_likely', order[:_NUM_EXTREMES]),
-      ('least_likely', order[::-1][:_NUM_EXTREMES]),
-    ):
-      arrays[f'{name}/{extreme}'] = images[indices]
-      arrays[f'{name}/{extreme}_indices'] = indices
-  return arrays
-
-
 def _graying(flow, dataset, event_size):
   """Follows the likelihood of images while they lose their contrast."""
-  images = _first_images(dataset, _NUM_GRAYED)
+  images = experiment_data.first_images(dataset, _NUM_GRAYED)
   log_prob = tf.function(flow.log_prob)
   batches = np.array_split(images, max(1, len(images) // 100))
   grayed = np.stack(
@@ -324,79 +241,17 @@ def _graying(flow, dataset, event_size):
   curve = {
     'factor': _GRAYING_FACTORS,
     'bits_per_dim': [
-      flow_report.mean_and_error(stats.bits_per_dim(values, event_size))
+      experiment_scores.mean_and_error(stats.bits_per_dim(values, event_size))
       for values in grayed
     ],
   }
   return curve, grayed
 
 
-def _first_images(dataset, count):
-  parts, found = [], 0
-  for images, _ in dataset:
-    parts.append(images)
-    found += len(images)
-    if found >= count:
-      break
-  return np.concatenate(parts)[:count]
-
-
 def _means(statistics, key):
   return {
-    name: flow_report.mean_and_error(values[key])
+    name: experiment_scores.mean_and_error(values[key])
     for name, values in statistics.items()
-  }
-
-
-def _aurocs(scored, names):
-  return {
-    score_name: {
-      name: stats.auroc_confidence_interval(
-        by_dataset[names[0]], by_dataset[name]
-      )._asdict()
-      for name in names[1:]
-    }
-    for score_name, by_dataset in scored.items()
-  }
-
-
-_METRICS = (
-  stats.average_precision_out,
-  stats.average_precision_in,
-  stats.false_positive_rate_at_95_tpr_out,
-  stats.false_positive_rate_at_95_tpr_in,
-  stats.detection_error,
-)
-
-
-def _metrics(scored, names):
-  return {
-    score_name: {
-      name: {
-        metric.__name__: metric(by_dataset[names[0]], by_dataset[name])
-        for metric in _METRICS
-      }
-      for name in names[2:]
-    }
-    for score_name, by_dataset in scored.items()
-  }
-
-
-def _comparisons(scored, names):
-  """Tests each score's AUROC against the likelihood's, on the same images."""
-  likelihood = scored['negative_log_likelihood']
-  return {
-    score_name: {
-      name: stats.delong_test(
-        by_dataset[names[0]],
-        by_dataset[name],
-        likelihood[names[0]],
-        likelihood[name],
-      )._asdict()
-      for name in names[2:]
-    }
-    for score_name, by_dataset in scored.items()
-    if by_dataset is not likelihood
   }
 
 
@@ -412,38 +267,11 @@ def _typicality(log_prob, names, seed):
       in_distribution,
       log_prob[name],
       batch_sizes=[m for m in _BATCH_SIZES if 2 * m <= smallest],
-      significance=_SIGNIFICANCE,
+      significance=experiment_scores.SIGNIFICANCE,
       seed=seed,
     )
     results[name] = curve._asdict() | {
       'auroc': [auroc._asdict() for auroc in curve.auroc]
-    }
-  return results
-
-
-def _p_values(scored, names):
-  """Checks p-values on test images that did not calibrate them."""
-  results = {}
-  for score_name, by_dataset in scored.items():
-    calibration, fresh = by_dataset[names[0]][::2], by_dataset[names[0]][1::2]
-    p_values = {
-      name: stats.conformal_p_values(calibration, by_dataset[name]).numpy()
-      for name in names
-    }
-    in_distribution = stats.conformal_p_values(calibration, fresh).numpy()
-    distance = scipy_stats.kstest(in_distribution, 'uniform').statistic
-    # Of two samples: all the p-values share one finite calibration set, so that
-    # even perfect ones are further from uniform than a single sample would be.
-    two_samples = scipy_stats.ks_2samp(calibration, fresh)
-    results[score_name] = {
-      'kolmogorov_smirnov': float(distance),
-      'kolmogorov_smirnov_p_value': float(two_samples.pvalue),
-      'quantiles': np.quantile(in_distribution, _QUANTILES),
-      'flagged': {names[0]: float(np.mean(in_distribution <= _SIGNIFICANCE))}
-      | {
-        name: float(np.mean(p_values[name] <= _SIGNIFICANCE))
-        for name in names[1:]
-      },
     }
   return results
 
@@ -466,8 +294,8 @@ def _ensemble(statistics, names):
   results = {}
   for name in names:
     results[name] = {
-      'mean': flow_report.mean_and_error(terms[name].mean),
-      'variance': flow_report.mean_and_error(terms[name].variance),
+      'mean': experiment_scores.mean_and_error(terms[name].mean),
+      'variance': experiment_scores.mean_and_error(terms[name].variance),
     }
     if name == first:
       continue
@@ -517,21 +345,26 @@ def _second_order(datasets, log_prob, grayed, config, output_dir):
   measured = dict(log_prob)
   measured |= {next(iter(others)): grayed[len(_GRAYING_FACTORS) // 2]}
   training = stats.image_moments(datasets[names[1]])
+  training_images = experiment_data.first_images(
+    datasets[names[1]], _NUM_EXPANDED
+  )
+  # Traced once; its derivatives are, for each expansion.
+  log_prob_function = tf.function(flow.log_prob, reduce_retracing=True)
   results = {}
   for name, dataset in others.items():
     print(f'second-order analysis of {name}', flush=True)
     moments = stats.image_moments(dataset)
     diagonal = stats.second_order_difference(
-      flow.log_prob,
+      log_prob_function,
       training,
       moments,
       num_probes=_NUM_PROBES,
       seed=config['seed'],
     )
     full = stats.second_order_difference_from_examples(
-      flow.log_prob,
-      _first_images(datasets[names[1]], _NUM_EXPANDED),
-      _first_images(dataset, _NUM_EXPANDED),
+      log_prob_function,
+      training_images,
+      experiment_data.first_images(dataset, _NUM_EXPANDED),
       point=training.mean,
     )
     results[name] = {
@@ -554,8 +387,8 @@ def _second_order(datasets, log_prob, grayed, config, output_dir):
 def _difference(first, second):
   """Difference of two means and its standard error."""
   first, second = (
-    flow_report.mean_and_error(first),
-    flow_report.mean_and_error(second),
+    experiment_scores.mean_and_error(first),
+    experiment_scores.mean_and_error(second),
   )
   return {
     'difference': second['mean'] - first['mean'],

@@ -8,31 +8,19 @@ Draws the report of a finished run again, without training:
 """
 
 import csv
-import io
 import os
 import sys
 
+import experiment_report
 import numpy as np
 
 import tfp_ood
 
-__all__ = ['mean_and_error', 'print_summary', 'read_epochs', 'write_report']
+__all__ = ['print_summary', 'read_epochs', 'write_report']
 
 reporting = tfp_ood.reporting
 
 _WATCHED = 'val_bits_per_dim_'
-_NBSP = '\u00a0'
-
-
-def mean_and_error(values):
-  """Returns mean, standard error and number of some values, for results.json."""
-  values = np.asarray(values, np.float64)
-  error = np.std(values, ddof=1) / np.sqrt(len(values))
-  return {
-    'mean': float(np.mean(values)),
-    'standard_error': float(error),
-    'num_examples': len(values),
-  }
 
 
 def read_epochs(path):
@@ -65,10 +53,7 @@ def print_summary(results):
   print(f'{"data set":28}{"bits/dim":>12}{"+-":>11}')
   for name, bits in results['bits_per_dim'].items():
     print(f'{name:28}{bits["mean"]:>12.3f}{bits["standard_error"]:>11.3f}')
-  for score, aurocs in results['auroc'].items():
-    print(f'\n{score:28}{"AUROC":>12}  95 % interval')
-    for name, auroc in aurocs.items():
-      print(f'{name:28}{auroc["auroc"]:>12.3f}  {_interval(auroc)}')
+  experiment_report.print_aurocs(results['auroc'])
 
 
 def write_report(output_dir, results, arrays):
@@ -85,7 +70,7 @@ def write_report(output_dir, results, arrays):
   config = results['configuration']
   names = list(results['bits_per_dim'])
   title = {'glow': 'Glow', 'cv_glow': 'Constant-volume Glow'}[config['model']]
-  report = _Report(
+  report = experiment_report.FigureFilesReport(
     output_dir, f'{title} trained on {config["in_distribution"]}'
   )
   _add_summary(report, results, names)
@@ -97,30 +82,10 @@ def write_report(output_dir, results, arrays):
   _add_images(report, results, arrays, names)
   _add_graying(report, results)
   _add_training(report, results)
-  _add_reproduction(report, results)
+  experiment_report.add_reproduction(report, results)
   path = os.path.join(output_dir, 'report.html')
   report.write(path)
   return path
-
-
-class _Report(reporting.Report):
-  """A report that also keeps its figures as files."""
-
-  def __init__(self, output_dir, title):
-    super().__init__(title)
-    self._folder = os.path.join(output_dir, 'figures')
-
-  def add_figure_and_file(self, name, figure, caption):
-    self.add_figure(figure, caption)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=120)
-    path = os.path.join(self._folder, f'{name}.png')
-    reporting.atomic_write(path, buffer.getvalue())
-
-
-def _interval(auroc):
-  # No line breaks within.
-  return f'[{auroc["lower"]:.3f},{_NBSP}{auroc["upper"]:.3f}]'
 
 
 _TITLES = {
@@ -145,20 +110,7 @@ def _add_summary(report, results, names):
     'prefers what the model has never seen. 95 % intervals are those of DeLong, '
     'over the images; the model is taken as fixed.'
   )
-  report.add_table(
-    ['score', *names[1:]],
-    [
-      [
-        _title(score),
-        *(
-          f'{aurocs[name]["auroc"]:.3f} {_interval(aurocs[name])}'
-          for name in names[1:]
-        ),
-      ]
-      for score, aurocs in results['auroc'].items()
-    ],
-    caption='AUROC by score and data set.',
-  )
+  experiment_report.add_aurocs(report, results['auroc'], names[1:], _title)
   report.add_table(
     ['data set', 'images', 'bits/dim', 'standard error'],
     [
@@ -172,17 +124,6 @@ def _add_summary(report, results, names):
     ],
     caption='A lower number of bits per dimension is a higher likelihood.',
   )
-
-
-_METRICS = {
-  'average_precision_out': 'average precision, OOD positive',
-  'average_precision_in': 'average precision, in-distribution positive',
-  'false_positive_rate_at_95_tpr_out': 'FPR at 95 % TPR, OOD positive',
-  'false_positive_rate_at_95_tpr_in': (
-    'FPR at 95 % TPR, in-distribution positive'
-  ),
-  'detection_error': 'detection error',
-}
 
 
 def _add_scores(report, results, arrays, names):
@@ -209,13 +150,7 @@ def _add_scores(report, results, arrays, names):
       ),
       f'{_title(score)}: {names[0]} against the others.',
     )
-    report.add_table(
-      ['data set', *_METRICS.values()],
-      [
-        [name, *(f'{metrics[name][key]:.3f}' for key in _METRICS)]
-        for name in names[2:]
-      ],
-    )
+    experiment_report.add_metrics(report, metrics)
   compared = results['compared_with_likelihood']
   if compared:
     report.add_heading('Beside the likelihood', level=3)
@@ -225,7 +160,7 @@ def _add_scores(report, results, arrays, names):
         [
           _title(score),
           *(
-            f'{tests[name]["difference"]:+.3f} {_interval(tests[name])}'
+            f'{tests[name]["difference"]:+.3f} {experiment_report.interval(tests[name])}'
             for name in names[2:]
           ),
         ]
@@ -259,7 +194,7 @@ def _add_ensemble(report, ensemble):
           for key in ('auroc_of_mean', 'auroc_of_variance')
         ),
         f'{parts["auroc_of_members"]["mean"]:.3f} '
-        + _interval(parts['auroc_of_members'])
+        + experiment_report.interval(parts['auroc_of_members'])
         if 'auroc_of_members' in parts
         else '-',
       ]
@@ -300,7 +235,7 @@ def _add_typicality(report, results):
       [
         name,
         *(
-          f'{auroc["auroc"]:.3f} {_interval(auroc)}'
+          f'{auroc["auroc"]:.3f} {experiment_report.interval(auroc)}'
           for auroc in curve['auroc'][:num_sizes]
         ),
       ]
@@ -394,7 +329,7 @@ def _covariance(terms):
 
 
 def _with_error(value, error):
-  return f'{value:.0f} +-{_NBSP}{error:.0f}'
+  return f'{value:.0f} +-{experiment_report.NO_BREAK_SPACE}{error:.0f}'
 
 
 def _add_likelihoods(report, results, arrays, names):
@@ -513,22 +448,6 @@ def _add_training(report, results):
     ),
     'The curves are of the weights in training; the results above are of '
     'their moving average.',
-  )
-
-
-def _add_reproduction(report, results):
-  report.add_heading('To run this again')
-  report.add_command(results['command'])
-  report.add_table(
-    ['setting', 'value'],
-    [
-      [key, str(value)]
-      for part in ('configuration', 'evaluation')
-      for key, value in results[part].items()
-    ],
-  )
-  report.add_table(
-    ['package', 'version'], [list(row) for row in results['versions'].items()]
   )
 
 

@@ -6,24 +6,15 @@ import os
 import shutil
 import sys
 
+import experiment_data
+import experiment_folder
 import flow_report
 import tensorflow as tf
 import tf_keras
 
 import tfp_ood
 
-__all__ = [
-  'MODELS',
-  'OtherSettingsError',
-  'check_configuration',
-  'fit_to_shape',
-  'is_chief',
-  'load',
-  'restore',
-  'test_name',
-  'train',
-  'train_name',
-]
+__all__ = ['MODELS', 'restore', 'train']
 
 MODELS = {
   'glow': tfp_ood.distributions.glow,
@@ -32,70 +23,6 @@ MODELS = {
 _BACKUP_STEPS = 100
 _NUM_VALIDATION = 1_000
 _MAX_SKIPPED_STEPS = 10
-
-
-class OtherSettingsError(ValueError):
-  """A folder holds a run of other settings."""
-
-
-def load(name, config, data_dir, **kwargs):
-  """Loads a data set in the run's batches and order."""
-  return tfp_ood.datasets.load(
-    name,
-    data_dir=data_dir,
-    batch_size=config['batch_size'],
-    seed=config['seed'],
-    **kwargs,
-  )
-
-
-def train_name(config):
-  """Returns the full name of the training images."""
-  return f'{config["in_distribution"]}/{config["train_split"]}'
-
-
-def test_name(config):
-  """Returns the full name of the in-distribution test images."""
-  return f'{config["in_distribution"]}/{config["test_split"]}'
-
-
-def fit_to_shape(images, shape):
-  """Crops or pads with black, and makes grey images colour ones."""
-  if images.shape[1:] == shape:
-    return images
-  height, width, channels = shape
-  images = tf.image.resize_with_crop_or_pad(images, height, width)
-  if images.shape[-1] == 1 and channels == 3:
-    images = tf.image.grayscale_to_rgb(images)
-  elif images.shape[-1] == 3 and channels == 1:
-    images = tf.image.rgb_to_grayscale(images)
-  return images
-
-
-def check_configuration(path, config):
-  """Raises OtherSettingsError where a folder holds a run of other settings.
-
-  Args:
-    path: the file configuration.json of the folder; it need not exist.
-    config: `dict`, all that decides what the run will compute.
-  """
-  if not os.path.exists(path):
-    return
-  earlier = tfp_ood.reporting.read_results(path)
-  changed = sorted(
-    key
-    for key in config.keys() | earlier.keys()
-    if config.get(key) != earlier.get(key)
-  )
-  if changed:
-    raise OtherSettingsError(
-      f'{os.path.dirname(path)} holds a run with other settings ('
-      + ', '.join(
-        f'{key}: {earlier.get(key)} there, {config.get(key)} now'
-        for key in changed
-      )
-      + '). Give another --output_dir, or the same flags to resume.'
-    )
 
 
 def train(
@@ -116,7 +43,7 @@ def train(
     The flow, and a `dict` of how its training went.
   """
   configuration = os.path.join(output_dir, 'configuration.json')
-  check_configuration(configuration, config)
+  experiment_folder.check_configuration(configuration, config)
   tfp_ood.reporting.write_results(configuration, config)
   tf_keras.utils.set_random_seed(config['seed'])
   with strategy.scope():
@@ -129,7 +56,7 @@ def train(
     print(f'The model is trained already: {weights}')
     return model.distribution, training
   training = _fit(model, config, output_dir, data_dir, tensorboard)
-  if is_chief(strategy):
+  if experiment_folder.is_chief(strategy):
     tfp_ood.training.save_weights(model.distribution, weights)
     tfp_ood.reporting.write_results(done, training)
     shutil.rmtree(os.path.join(output_dir, 'backup'), ignore_errors=True)
@@ -151,11 +78,6 @@ def restore(config, output_dir, image_shape):
   weights = os.path.join(output_dir, 'weights')
   tfp_ood.training.load_weights(flow, weights)
   return flow
-
-
-def is_chief(strategy):
-  """Whether this process is the one of several workers that writes files."""
-  return strategy.extended.should_checkpoint
 
 
 def _build_flow(config, image_shape):
@@ -189,7 +111,7 @@ def _build_model(config, image_shape):
 
 def _fit(model, config, output_dir, data_dir, tensorboard):
   fitted = dict(
-    transformation=lambda images: fit_to_shape(
+    transformation=lambda images: experiment_data.fit_to_shape(
       images, model.distribution.event_shape
     )
   )
@@ -199,14 +121,14 @@ def _fit(model, config, output_dir, data_dir, tensorboard):
       tfp_ood.datasets.mutate(images, config['mutation_rate'], seed)
     )
   dataset, validation = (
-    load(name, config, data_dir, **options, **fitted, **kwargs)
+    experiment_data.load(name, config, data_dir, **options, **fitted, **kwargs)
     for name, options in (
-      (train_name(config), dict(shuffle=True)),
-      (test_name(config), dict(limit=_NUM_VALIDATION)),
+      (experiment_data.train_name(config), dict(shuffle=True)),
+      (experiment_data.test_name(config), dict(limit=_NUM_VALIDATION)),
     )
   )
   others = {
-    name: load(
+    name: experiment_data.load(
       f'{name}/test', config, data_dir, limit=_NUM_VALIDATION, **fitted
     )
     for name in config['watched']
@@ -233,8 +155,8 @@ def _fit(model, config, output_dir, data_dir, tensorboard):
   if config['train_minutes']:
     callbacks.append(tfp_ood.training.TimeLimit(config['train_minutes']))
   model.fit(
-    _shard_by_example(dataset),
-    validation_data=_shard_by_example(validation),
+    experiment_data.shard_by_example(dataset),
+    validation_data=experiment_data.shard_by_example(validation),
     epochs=config['epochs'] or sys.maxsize,
     callbacks=callbacks,
     verbose=0,
@@ -255,7 +177,8 @@ class _Watch(tf_keras.callbacks.Callback):
   def __init__(self, datasets):
     super().__init__()
     self._datasets = {
-      name: _shard_by_example(dataset) for name, dataset in datasets.items()
+      name: experiment_data.shard_by_example(dataset)
+      for name, dataset in datasets.items()
     }
 
   def on_epoch_end(self, epoch, logs=None):
@@ -264,12 +187,3 @@ class _Watch(tf_keras.callbacks.Callback):
       logs[f'val_bits_per_dim_{name}'] = self.model.evaluate(
         dataset, verbose=0, return_dict=True
       )['bits_per_dim']
-
-
-def _shard_by_example(dataset):
-  # Several workers share each batch; a data set may be a single file.
-  options = tf.data.Options()
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  return dataset.with_options(options)

@@ -6,6 +6,7 @@ import collections
 import html.parser
 import itertools
 import re
+import shutil
 
 import conftest
 import numpy as np
@@ -26,22 +27,35 @@ _IN, _TRAIN, *_OTHERS = _NAMES = [
   'uniform_noise',
 ]
 _FLAGS = [
+  'augmentation',
   'background_dataset',
   'background_minutes',
+  'class_variance',
+  'classifier_epochs',
+  'classifier_learning_rate',
   'data',
   'data_dir',
+  'dropout',
   'ensemble_minutes',
   'ensemble_size',
   'epochs',
   'in_distribution',
+  'label_entropy_weight',
   'learning_rate',
   'model',
   'mutation_rate',
+  'negativity_weight',
+  'network',
+  'normalization',
   'num_evaluated',
+  'num_labelled',
+  'num_runs',
   'out_of_distribution',
   'output_dir',
   'precision',
   'preset',
+  'reconstruction_weight',
+  'rendering_path_weight',
   'scores',
   'seed',
   'strategy',
@@ -50,6 +64,7 @@ _FLAGS = [
   'train_minutes',
   'train_split',
   'weight_decay',
+  'width',
 ]
 
 
@@ -80,8 +95,11 @@ def test_help_lists_the_flags(tmp_path, script):
 
 
 def test_the_list_of_flags_is_complete():
-  source = (conftest.EXAMPLES / 'flow_experiment.py').read_text()
-  defined = re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", source)
+  defined = [
+    flag
+    for path in conftest.EXAMPLES.glob('*experiment*.py')
+    for flag in re.findall(r"flags\.DEFINE_\w+\(\s*'(\w+)'", path.read_text())
+  ]
   assert sorted(defined) == _FLAGS
 
 
@@ -158,10 +176,10 @@ def test_data_sets_that_are_not_prepared_are_named(tmp_path, run_example):
 
 @pytest.mark.parametrize('side', [28, 32, 40])
 def test_grey_images_become_colour_ones(example_modules, side):
-  flow_training = example_modules('flow_training')
+  experiment_data = example_modules('experiment_data')
   images = np.random.default_rng(0).integers(0, 256, [2, side, side, 1])
   images = images.astype(np.uint8)
-  fitted = flow_training.fit_to_shape(
+  fitted = experiment_data.fit_to_shape(
     tf.constant(images), tf.TensorShape([32, 32, 3])
   ).numpy()
   assert fitted.dtype == np.uint8
@@ -175,9 +193,9 @@ def test_grey_images_become_colour_ones(example_modules, side):
 
 
 def test_colour_images_become_grey_ones(example_modules):
-  flow_training = example_modules('flow_training')
+  experiment_data = example_modules('experiment_data')
   grey = np.arange(4, dtype=np.uint8).reshape([4, 1, 1, 1]) * 80
-  fitted = flow_training.fit_to_shape(
+  fitted = experiment_data.fit_to_shape(
     tf.constant(np.broadcast_to(grey, [4, 32, 32, 3])),
     tf.TensorShape([28, 28, 1]),
   )
@@ -188,8 +206,8 @@ def test_colour_images_become_grey_ones(example_modules):
 
 def test_images_of_the_right_shape_stay_as_they_are(example_modules):
   images = tf.zeros([2, 32, 32, 3], tf.uint8)
-  flow_training = example_modules('flow_training')
-  assert flow_training.fit_to_shape(images, images.shape[1:]) is images
+  experiment_data = example_modules('experiment_data')
+  assert experiment_data.fit_to_shape(images, images.shape[1:]) is images
 
 
 class GreyTestImages(tfds.core.GeneratorBasedBuilder):
@@ -680,6 +698,350 @@ def test_the_summary_is_printed(all_scores_run, results):
         line.startswith(name) and f'{auroc["auroc"]:.3f}' in line
         for line in lines
       ), name
+
+
+# -------------------------------------------------------- a neural rendering model
+
+_NRM_FLAGS = (
+  '--data=sample',
+  '--model=nrm',
+  '--network=alexnet_like',
+  '--width=0.03',
+  '--train_split=train[:128]',
+  '--classifier_epochs=1',
+  '--epochs=1',
+  '--num_evaluated=40',
+  '--num_runs=2',
+)
+_NRM_NAMES = [_IN, _TRAIN, _OTHERS[0], f'{_OTHERS[0]} x 0.8', *_OTHERS[2:]]
+_NRM_SCORES = [
+  'latent_mode_normalised',
+  'latent_eta',
+  'latent_rpn',
+  'latent_layerwise',
+  'log_prob',
+  'reconstruction_0',
+  'reconstruction_6',
+  'density_of_layers',
+  'max_softmax',
+  'energy',
+]
+_NUM_LAYERS = 6
+
+
+@pytest.fixture(scope='module', name='nrm_run')
+def _nrm_run(tmp_path_factory):
+  """Two small neural rendering models, and their folder."""
+  workplace = tmp_path_factory.mktemp('nrm_run')
+  process = conftest.run_python(
+    [conftest.EXAMPLES / 'cifar_svhn.py', *_NRM_FLAGS], workplace
+  )
+  assert process.returncode == 0, process.stderr[-4000:]
+  folder = workplace / 'outputs' / 'nrm_tiny_sample_photographs'
+  return conftest.AllScoresRun(folder, process)
+
+
+@pytest.fixture(name='nrm_results')
+def _nrm_results(nrm_run):
+  return tfp_ood.reporting.read_results(nrm_run.folder / 'results.json')
+
+
+@pytest.fixture(name='nrm_arrays')
+def _nrm_arrays(nrm_run):
+  return tfp_ood.reporting.read_arrays(nrm_run.folder / 'scores.npz')
+
+
+def test_results_of_neural_rendering_models_are_complete(nrm_results):
+  assert list(nrm_results) == [
+    'command',
+    'configuration',
+    'evaluation',
+    'versions',
+    'training',
+    'runs',
+    'accuracy',
+    'means',
+    'layers',
+    'wrong_labels',
+    'auroc',
+    'seconds',
+  ]
+  assert nrm_results['configuration']['num_classes'] == 2
+  assert nrm_results['evaluation']['latent'] == 'mode_normalised'
+  assert nrm_results['evaluation']['layer'] == 6
+  assert list(nrm_results['means']) == _NRM_NAMES
+  assert list(nrm_results['auroc']) == _NRM_SCORES
+  for key in ('etas', 'reconstructions', 'switches'):
+    layers = nrm_results['layers'][key]
+    assert list(layers) == _NRM_NAMES
+    for by_layer in layers.values():
+      assert len(by_layer) == _NUM_LAYERS + (key == 'reconstructions')
+  for by_layer in nrm_results['layers']['switches'].values():
+    assert all(0 <= share['mean'] <= 1 for share in by_layer)
+
+
+def test_the_training_of_neural_rendering_models_is_recorded(
+  nrm_run, nrm_results
+):
+  seeds = ['seed_0', 'seed_1']
+  assert list(nrm_results['training']) == list(nrm_results['runs']) == seeds
+  for seed, stages in nrm_results['training'].items():
+    assert list(stages) == ['classifier', 'all_losses']
+    for stage, record in stages.items():
+      assert record['steps'] == 2  # 128 images in batches of 64.
+      assert record['seconds'] > 0
+      (epoch,) = record['epochs']
+      assert (epoch['reconstruction'] > 0) == (stage == 'all_losses')
+      for key in ('accuracy', 'val_accuracy', 'watched_latent_eta'):
+        assert 0 <= epoch[key] <= 1
+    for folder in (seed, f'{seed}/classifier'):
+      assert (nrm_run.folder / folder / 'weights.index').exists()
+      assert not (nrm_run.folder / folder / 'backup').exists()
+
+
+def test_results_over_runs_are_means_and_deviations(nrm_results):
+  runs = nrm_results['runs'].values()
+  for score, aurocs in nrm_results['auroc'].items():
+    for name, found in aurocs.items():
+      values = [run['auroc'][score][name]['auroc'] for run in runs]
+      assert found['mean'] == pytest.approx(np.mean(values))
+      deviation = np.std(values, ddof=1)
+      assert found['standard_deviation'] == pytest.approx(deviation)
+      assert found['num_runs'] == 2
+  for name, found in nrm_results['accuracy'].items():
+    values = [run['accuracy'][name] for run in runs]
+    assert found['mean'] == pytest.approx(np.mean(values))
+
+
+@pytest.mark.parametrize('score', _NRM_SCORES)
+def test_every_score_of_neural_rendering_models_is_kept(
+  nrm_results, nrm_arrays, score
+):
+  for seed, run in nrm_results['runs'].items():
+    inside = nrm_arrays[f'{_IN}/scores/{seed}/{score}']
+    assert inside.shape == (40,)
+    assert list(run['auroc'][score]) == _NRM_NAMES[1:]
+    for name, auroc in run['auroc'][score].items():
+      outside = nrm_arrays[f'{name}/scores/{seed}/{score}']
+      assert auroc['auroc'] == pytest.approx(_pairs_in_order(inside, outside))
+      assert auroc['lower'] <= auroc['auroc'] <= auroc['upper']
+
+
+def test_scores_are_those_of_the_statistics(nrm_results, nrm_arrays):
+  for name in _NRM_NAMES:
+    layers = nrm_arrays[f'{name}/nrm_layer_reconstructions']
+    assert layers.shape == (40, _NUM_LAYERS + 1)
+    for score, expected in {
+      'latent_eta': -nrm_arrays[f'{name}/nrm_latent_eta'],
+      'log_prob': -nrm_arrays[f'{name}/nrm_log_prob'],
+      'reconstruction_0': -layers[:, 0],
+      'reconstruction_6': -layers[:, 6],
+    }.items():
+      np.testing.assert_allclose(
+        nrm_arrays[f'{name}/scores/seed_0/{score}'], expected, rtol=1e-5
+      )
+    # Without normalization, the layers' shares add up.
+    np.testing.assert_allclose(
+      nrm_arrays[f'{name}/nrm_layer_etas'].sum(axis=1),
+      nrm_arrays[f'{name}/nrm_latent_eta'],
+      rtol=1e-3,
+      atol=1e-2,
+    )
+
+
+def test_data_of_less_variance(example_modules):
+  rendering_evaluation = example_modules('rendering_evaluation')
+  config = {
+    'in_distribution': 'sample_photographs',
+    'train_split': 'train',
+    'test_split': 'test',
+    'batch_size': 50,
+    'seed': 0,
+  }
+  evaluation = {
+    'out_of_distribution': ['sample_digits', 'sample_photographs'],
+    'num_evaluated': 50,
+  }
+  datasets = rendering_evaluation.datasets(evaluation, config, None)
+  first, scaled = (
+    np.concatenate([images for images, _ in datasets[name]]).astype(np.float64)
+    for name in (_OTHERS[0], f'{_OTHERS[0]} x 0.8')
+  )
+  np.testing.assert_allclose(scaled - 127.5, 0.8 * (first - 127.5), atol=0.51)
+  assert scaled.var() == pytest.approx(0.64 * first.var(), rel=0.01)
+
+
+def test_wrong_labels_are_wrong(nrm_results, nrm_arrays):
+  for name in (_IN, _OTHERS[0]):
+    inferred = nrm_arrays[f'{name}/labels_inferred']
+    for which in ('second', 'random'):
+      # Of two classes, only one is wrong.
+      np.testing.assert_array_equal(
+        nrm_arrays[f'{name}/labels_{which}'], 1 - inferred
+      )
+  wrong = nrm_results['wrong_labels']
+  assert list(wrong) == ['inferred', 'second', 'random']
+  for name, found in wrong['inferred'].items():
+    assert found['mean']['mean'] == pytest.approx(
+      nrm_results['means'][name]['latent_mode_normalised']['mean'],
+      rel=1e-3,
+      abs=1e-2,
+    )
+    assert found['mean']['mean'] != wrong['second'][name]['mean']['mean']
+    assert wrong['random'][name]['mean']['mean'] == pytest.approx(
+      wrong['second'][name]['mean']['mean'], rel=1e-4, abs=1e-4
+    )
+
+
+def test_extreme_images_of_neural_rendering_models(nrm_arrays):
+  for name in _NRM_NAMES:
+    for kind in ('latent_mode_normalised', 'log_prob'):
+      values = nrm_arrays[f'{name}/nrm_{kind}']
+      key = f'{name}/{kind.partition("_mode")[0]}'
+      for extreme, expected in (
+        ('most_likely', np.sort(values)[::-1]),
+        ('least_likely', np.sort(values)),
+      ):
+        indices = nrm_arrays[f'{key}/{extreme}_indices']
+        np.testing.assert_allclose(values[indices], expected[:25])
+        for images in (f'{extreme}', f'{extreme}_rendered'):
+          assert nrm_arrays[f'{key}/{images}'].shape == (25, 32, 32, 3)
+          assert nrm_arrays[f'{key}/{images}'].dtype == np.uint8
+
+
+def test_the_report_of_neural_rendering_models(nrm_run, nrm_results):
+  page = _Page((nrm_run.folder / 'report.html').read_text(encoding='utf-8'))
+  paths = list((nrm_run.folder / 'figures').iterdir())
+  assert len(paths) == len(page.images)
+  assert page.others == []
+  assert {path.stem for path in paths} >= {
+    'latent_mode_normalised',
+    'log_prob',
+    'reconstruction_by_layer',
+    'auroc_of_etas',
+    'auroc_of_reconstructions',
+    'switches',
+    'latent_most_likely_sample_photographs_test',
+    'latent_least_likely_sample_digits_test',
+    'wrong_labels_sample_digits_test',
+    'classifier_watched',
+    'all_losses_losses',
+    *(f'features_{layer}' for layer in range(1, _NUM_LAYERS + 1)),
+  }
+  table = next(
+    t for t in page.tables if t[0][0] == 'data set' and len(t[0]) == 4
+  )
+  assert [row[0] for row in table[1:]] == _NRM_NAMES
+  for row in table[1:]:
+    value = nrm_results['means'][row[0]]['log_prob']
+    assert row[1].startswith(f'{value["mean"]:.3f}')
+    assert row[1].endswith(f'{value["standard_deviation"]:.3f}')
+
+
+def test_the_detector_of_neural_rendering_models(nrm_run, nrm_arrays):
+  detector = tf.saved_model.load(nrm_run.folder / 'detector')
+  images = nrm_arrays[f'{_OTHERS[0]}/latent/most_likely']
+  indices = nrm_arrays[f'{_OTHERS[0]}/latent/most_likely_indices']
+  scores = nrm_arrays[f'{_OTHERS[0]}/scores/seed_0/latent_mode_normalised']
+  np.testing.assert_allclose(
+    detector.score(images), scores[indices], rtol=1e-3, atol=1e-2
+  )
+
+
+def test_more_runs_are_added_to_those_there(
+  nrm_run, nrm_results, tmp_path, run_example, capsys
+):
+  folder = tmp_path / 'run'
+  shutil.copytree(nrm_run.folder, folder)
+  flags = (*_NRM_FLAGS, f'--output_dir={folder}')
+  run_example(*flags, script='cifar_svhn')
+  assert 'The run is complete' in capsys.readouterr().out
+  with pytest.raises(app.UsageError, match='negativity'):
+    run_example(*flags, '--negativity_weight=0', script='cifar_svhn')
+  # As if it had been killed between the stages of its second run.
+  for name in ('weights.index', 'training.json', 'epochs.csv'):
+    (folder / 'seed_1' / name).unlink()
+  (folder / 'results.json').unlink()
+  run_example(*flags, script='cifar_svhn')
+  output = capsys.readouterr().out
+  assert output.count('The model is trained already') == 3
+  results = tfp_ood.reporting.read_results(folder / 'results.json')
+  assert results['runs']['seed_0'] == nrm_results['runs']['seed_0']
+  stages = results['training']['seed_1']
+  expected = nrm_results['training']['seed_1']
+  assert stages['classifier'] == expected['classifier']
+  assert stages['all_losses']['steps'] == expected['all_losses']['steps']
+
+
+@pytest.mark.parametrize(
+  ('flags', 'match'),
+  [
+    (['--network=all_cnn_c', '--normalization=folded'], 'none|untied'),
+    (['--network=small_resnet', '--normalization=none'], 'folded|untied'),
+  ],
+)
+def test_normalizations_that_a_network_does_not_have_are_refused(
+  tmp_path, run_example, flags, match
+):
+  with pytest.raises(app.UsageError, match=re.escape(match)):
+    run_example(
+      '--data=sample',
+      '--model=nrm',
+      *flags,
+      f'--output_dir={tmp_path / "run"}',
+      script='cifar_svhn',
+    )
+  assert not (tmp_path / 'run').exists()
+
+
+def test_training_images_are_shifted_and_mirrored(example_modules):
+  rendering_training = example_modules('rendering_training')
+  images = np.random.default_rng(0).integers(0, 256, [64, 8, 8, 3])
+  images = images.astype(np.uint8)
+  found = rendering_training._crop_and_flip(
+    tf.constant(images), tf.constant([1, 2])
+  ).numpy()
+  padded = np.pad(images, [[0, 0], [4, 4], [4, 4], [0, 0]])
+  moves = set()
+  for image, wide in zip(found, padded, strict=True):
+    for y, x, step in itertools.product(range(9), range(9), (1, -1)):
+      if np.array_equal(image, wide[y : y + 8, x : x + 8][:, ::step]):
+        moves.add((y, x, step))
+        break
+    else:
+      pytest.fail('An image is neither shifted nor mirrored.')
+  assert {step for _, _, step in moves} == {1, -1}
+  for axis in (0, 1):
+    assert len({move[axis] for move in moves}) >= 8
+
+
+def test_few_labels_are_shared_out(example_modules):
+  rendering_training = example_modules('rendering_training')
+  config = {
+    'in_distribution': 'sample_digits',
+    'train_split': 'train[:100]',
+    'batch_size': 20,
+    'seed': 0,
+    'augmentation': False,
+    'num_labelled': 15,
+  }
+  labelled, _ = next(
+    iter(tfp_ood.datasets.load('sample_digits/train[:15]', batch_size=15))
+  )
+  known = {image.numpy().tobytes() for image in labelled}
+  count = 0
+  for images, labels in rendering_training._training_images(
+    config, None, only_labelled=False
+  ):
+    assert np.count_nonzero(labels >= 0) == 10
+    for image, label in zip(images.numpy(), labels.numpy(), strict=True):
+      count += label < 0
+      assert label < 0 or image.tobytes() in known
+  assert count == 100
+  only = rendering_training._training_images(config, None, only_labelled=True)
+  labels = np.concatenate([labels for _, labels in only])
+  assert len(labels) == 15
+  assert np.all(labels >= 0)
 
 
 # --------------------------------------------------------------- in a pipeline
