@@ -12,11 +12,10 @@ compressor by itself:
 """
 
 import os
-import statistics
-import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
+import passes
 import tensorflow as tf
 from absl import app, flags
 
@@ -34,8 +33,6 @@ _REPEATS = flags.DEFINE_integer('repeats', 5, 'Passes of each kind.')
 _PRECISION = flags.DEFINE_enum(
   'precision', 'float32', ['float32', 'bfloat16'], 'Of the convolutions.'
 )
-
-_BASELINE = 'log_prob'
 
 
 def main(argv):
@@ -63,19 +60,8 @@ def main(argv):
   model.compile(tfp_ood.training.adam(1e-3, warmup_steps=100))
   # A few steps, so that the volume differs between images.
   model.fit(dataset.take(5), verbose=0)
-  passes = {
-    kind: _make_pass(function) for kind, function in _functions(flow).items()
-  }
-  passes[_BASELINE](batches[:1])
-  seconds = {kind: [] for kind in passes}
-  for repeat in range(_REPEATS.value + 1):
-    for kind, run in passes.items():
-      start = time.perf_counter()
-      run(batches)
-      # The first pass traces.
-      if repeat:
-        seconds[kind].append(time.perf_counter() - start)
-  _print_table(seconds, sum(len(batch) for batch in batches))
+  seconds = passes.time_by_turns(_functions(flow), batches, _REPEATS.value)
+  passes.print_table(seconds, sum(len(batch) for batch in batches))
 
 
 def _functions(flow):
@@ -94,7 +80,7 @@ def _functions(flow):
     stats.DensityOfStates(('density', 'volume', 'score_norm')),
   ]
   return {
-    _BASELINE: flow.log_prob,
+    'log_prob': flow.log_prob,
     'all scores but the score norm': _scored(all_statistics, without_gradient),
     'all scores': _scored(all_statistics, with_gradient),
     'PNG, in graph': stats.png_bits_per_dim,
@@ -123,27 +109,6 @@ def _scored(all_statistics, scores):
     return [score(values) for score in scores]
 
   return score_all
-
-
-def _make_pass(function):
-  compiled = tf.function(function, reduce_retracing=True)
-
-  def run(batches):
-    for images in batches:
-      tf.nest.map_structure(lambda value: value.numpy(), compiled(images))
-
-  return run
-
-
-def _print_table(seconds, num_images):
-  baseline = statistics.median(seconds[_BASELINE])
-  print(f'{"":32}{"s":>9}{"images/s":>11}{"times log_prob":>16}')
-  for kind, values in seconds.items():
-    median = statistics.median(values)
-    print(
-      f'{kind:32}{median:>9.2f}{num_images / median:>11.1f}'
-      f'{median / baseline:>16.2f}'
-    )
 
 
 if __name__ == '__main__':
