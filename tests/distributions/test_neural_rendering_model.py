@@ -24,6 +24,11 @@ _MODES = ('eta', 'mode_normalised', 'rpn', 'layerwise')
 both_libraries = pytest.mark.parametrize('library', list(registry.LIBRARIES))
 
 
+def _softened(class_bias, variance):
+  """The class prior of a classifier's biases."""
+  return tf.nn.softmax(class_bias / variance)
+
+
 @functools.cache
 def _classifier(library='tf_keras', seed=2):
   return registry.dense_classifier(
@@ -32,12 +37,18 @@ def _classifier(library='tf_keras', seed=2):
 
 
 def _nrm(variance=_VARIANCE, model=None, normalized=True, **kwargs):
-  """A model with its enumerated normalizer."""
+  """A model with its enumerated normalizer, and short chains."""
   network = networks.PiecewiseLinearNetwork(model or _classifier())
   if normalized:
-    prior = distributions.StructuredSwitchPrior(network, [0, 1, 2], variance)
+    prior = distributions.StructuredSwitchPrior(
+      network,
+      [0, 1, 2],
+      variance,
+      compensated=kwargs.get('compensated', False),
+    )
     kwargs['log_normalizer'] = prior.log_normalizer().estimate
   kwargs.setdefault('class_probs', _CLASS_PROBS)
+  kwargs.setdefault('num_sweeps', 2)
   return Model(network, variance, **kwargs)
 
 
@@ -130,8 +141,17 @@ def test_one_sample():
   assert nrm.log_prob(sample).shape == []
 
 
-def test_samples_are_drawn_from_the_model():
-  nrm = _nrm()
+@pytest.mark.parametrize(
+  'kwargs',
+  [
+    {},
+    {'normalisation': 'joint'},
+    {'normalisation': 'joint', 'compensated': True, 'variance': 3.0},
+  ],
+)
+def test_samples_are_drawn_from_the_model(kwargs):
+  nrm = _nrm(num_sweeps=20, **kwargs)
+  variance = kwargs.get('variance', _VARIANCE)
   sample = tf.function(lambda: nrm.sample(4000, seed=[7, 8]))()
   labels, switches = _all_latents(nrm.network)
   parts = nrm.log_prob_parts(
@@ -156,8 +176,48 @@ def test_samples_are_drawn_from_the_model():
   assert pvalue > 1e-3
   # The images: noise around the rendering.
   h = nrm.render(sample['label'], sample['switches']).image
-  noise = np.ravel(sample['image'] / 127.5 - 1 - h) / math.sqrt(_VARIANCE)
+  noise = np.ravel(sample['image'] / 127.5 - 1 - h) / math.sqrt(variance)
   assert stats.kstest(noise, 'norm').pvalue > 1e-3
+
+
+@pytest.mark.parametrize('compensated', [False, True])
+def test_one_constant_for_classes_and_switches(compensated):
+  nrm = _nrm(normalisation='joint', compensated=compensated)
+  labels, switches = _all_latents(nrm.network)
+  parts = nrm.log_prob_parts(
+    dict(
+      label=labels,
+      switches=switches,
+      image=tf.zeros([384, *_SHAPE], tf.float64),
+    )
+  )
+  joint = (parts['label'] + parts['switches']).numpy()
+  exponent = _eta(nrm, labels, switches)
+  if compensated:
+    exponent += _sum(nrm.render(labels, switches).image ** 2) / 2
+  unnormalized = exponent / _VARIANCE + np.log(np.take(_CLASS_PROBS, labels))
+  constant = special.logsumexp(unnormalized)
+  np.testing.assert_allclose(joint, unnormalized - constant, atol=1e-10)
+  # The probability of a class is that of all its switches.
+  by_class = special.logsumexp(joint.reshape([3, -1]), axis=1)
+  label = nrm.sample_distributions(seed=1)[0]['label']
+  np.testing.assert_allclose(label.log_prob([0, 1, 2]), by_class, atol=1e-10)
+  assert np.abs(np.exp(by_class) - _CLASS_PROBS).max() > 0.05
+  # The label term of scores remains that of the class prior.
+  images = _pixels(4)
+  np.testing.assert_allclose(
+    nrm.log_prob_terms(images).label,
+    np.log(np.take(_CLASS_PROBS, nrm.infer(images).label)),
+  )
+
+
+def test_the_joint_normalisation_needs_a_normalizer():
+  nrm = _nrm(normalized=False, normalisation='joint')
+  sample = _nrm().sample(seed=1)
+  for function in (lambda: nrm.sample(seed=1), lambda: nrm.log_prob(sample)):
+    with pytest.raises(NotImplementedError, match='joint .*`log_normalizer`'):
+      function()
+  assert np.isfinite(nrm.log_prob_terms(_pixels(2)).latent).all()
 
 
 def test_in_graphs():
@@ -319,19 +379,18 @@ def test_normalized_by_the_mode_of_a_nonnegative_network(kind):
   model = registry.nonnegative(model)
   images = _pixels(20, model.input_shape[1:])
   for variance in (1.0, 0.01, 1e-4):
-    nrm = _nrm(variance, model)
+    nrm = _nrm(variance, model, normalized=False)
     latent = nrm.latent_log_prob(images)
     assert (latent.numpy() <= 1e-9).all()
     inference = nrm.infer(images)
-    parts = nrm.log_prob_parts(
-      dict(
-        label=inference.label,
-        switches=inference.switches,
-        image=tf.cast(images, tf.float64),
-      )
+    prior = distributions.StructuredSwitchPrior(
+      nrm.network, [0, 1, 2], variance
     )
-    prior = distributions.StructuredSwitchPrior(nrm.network, [0])
-    excess = variance * np.abs(latent - parts['switches'])
+    normalized = prior.copy(
+      labels=inference.label, log_normalizer=prior.log_normalizer().estimate
+    )
+    log_prob = normalized.log_prob(inference.switches)
+    excess = variance * np.abs(latent - log_prob)
     assert excess.max() <= variance * prior.log_num_configurations + 1e-9
 
 
@@ -360,6 +419,230 @@ def test_layer_terms(name):
       reconstruction[:, index + 1],
       -_sum((inference.features[index] - rendered.features[index]) ** 2),
     )
+
+
+@pytest.mark.parametrize(
+  'name', ['leaky rectifier', 'max pools alone', 'residual']
+)
+def test_masked_reconstruction(name):
+  """Renderings after the switches of their own layer."""
+  model = registry.classifier(name, 'tf_keras')
+  nrm = _nrm(model=model, normalized=False)
+  images = _pixels(4, model.input_shape[1:])
+  plain = nrm.layer_reconstruction(images)
+  np.testing.assert_array_equal(plain, nrm.layer_terms(images)[1])
+  masked = nrm.layer_reconstruction(images, masked=True)
+  np.testing.assert_array_equal(masked, nrm.layer_terms(images, masked=True)[1])
+  inference = nrm.infer(images)
+  rendered = nrm.render(inference.label, inference.switches)
+  np.testing.assert_allclose(masked[:, 0], plain[:, 0])
+  for index, layer in enumerate(nrm.network.layers):
+    h = rendered.features[index].numpy()
+    if layer.has_rectifier:
+      h *= np.where(inference.switches[index]['is_on'], 1.0, layer.slope)
+    np.testing.assert_allclose(
+      masked[:, index + 1], -_sum((inference.features[index] - h) ** 2)
+    )
+  if name == 'max pools alone':
+    np.testing.assert_array_equal(masked, plain)
+  else:
+    assert np.abs(masked - plain).max() > 1e-3
+
+
+@pytest.mark.parametrize('name', ['max pool', 'concatenation', 'dense images'])
+def test_statistics_are_what_the_methods_return_one_by_one(name):
+  model = (
+    _classifier()
+    if name == 'dense images'
+    else registry.classifier(name, 'tf_keras')
+  )
+  nrm = _nrm(model=model, normalized=False)
+  images = _pixels(5, model.input_shape[1:])
+  statistics = nrm.rendering_statistics(images, _MODES)
+  assert isinstance(statistics, distributions.RenderingStatistics)
+  np.testing.assert_array_equal(statistics.logits, nrm.infer(images).logits)
+  assert tuple(statistics.latent) == _MODES
+  for mode in _MODES:
+    np.testing.assert_array_equal(
+      statistics.latent[mode], nrm.latent_log_prob(images, mode)
+    )
+  np.testing.assert_allclose(
+    statistics.log_prob, sum(nrm.log_prob_terms(images))
+  )
+  etas, reconstructions = nrm.layer_terms(images)
+  np.testing.assert_array_equal(statistics.layer_etas, etas)
+  np.testing.assert_array_equal(
+    statistics.layer_reconstructions, reconstructions
+  )
+  for modes in ((), ('rpn',), ['layerwise', 'eta']):
+    some = nrm.rendering_statistics(images, latent_modes=modes)
+    assert list(some.latent) == list(modes)
+    np.testing.assert_array_equal(some.log_prob, statistics.log_prob)
+  assert list(nrm.rendering_statistics(images).latent) == ['mode_normalised']
+
+
+def test_statistics_go_up_once_with_the_batch(monkeypatch):
+  """What is of the zero image costs one image."""
+  nrm = _nrm(normalized=False)
+  sizes = []
+  run = nrm.network._run
+
+  def counting(images, *args, **kwargs):
+    sizes.append(len(images))
+    return run(images, *args, **kwargs)
+
+  monkeypatch.setattr(nrm.network, '_run', counting)
+  nrm.rendering_statistics(_pixels(7), _MODES)
+  assert sizes.count(7) == 1
+  assert set(sizes) == {1, 7}
+
+
+def test_terms_of_normalized_renderings():
+  """`eta` is the sum over layers of the renderings as they are."""
+  network = networks.PiecewiseLinearNetwork(
+    _classifier(), normalize_renderings=True
+  )
+  for index, normalization in enumerate(network.rendering_normalizations):
+    registry.perturb_weights(normalization, seed=index)
+  nrm = Model(network, _VARIANCE)
+  images = _pixels(5)
+  for mode in ('eta', 'mode_normalised', 'layerwise'):
+    np.testing.assert_allclose(
+      nrm.latent_log_prob(images, mode),
+      _by_hand(nrm, images, mode),
+      atol=1e-10,
+    )
+  plain = _nrm(normalized=False).latent_log_prob(images, 'eta')
+  assert np.abs(plain - nrm.latent_log_prob(images, 'eta')).max() > 0.01
+  with pytest.raises(ValueError, match='normalize_renderings=False'):
+    nrm.joint_map(images)
+  with pytest.raises(ValueError, match='normalize_renderings=False'):
+    Model(network, compensated=True)
+
+
+# ------------------------------------------------------------- the best switches
+
+
+def _objectives(nrm, images, label):
+  """`<x, h(0)> + eta` of one image and all switches of a class."""
+  switches = registry.all_switches(nrm.network)
+  count = len(tf.nest.flatten(switches)[0])
+  x = tf.constant(images / 127.5 - 1)
+  rendered = nrm.network.render(
+    tf.fill([count], label), switches, tf.repeat(x, count, axis=0)
+  )
+  return rendered.class_score.numpy()
+
+
+def test_joint_map_of_signed_networks():
+  """It reaches the maximum in most, and no layer can do better in any."""
+  reached = better = total = 0
+  for seed in range(12):
+    if seed < 8:
+      model = registry.dense_classifier([4, 3], _SHAPE, seed=seed)
+    else:
+      model = registry.pooled_classifier((3,), seed=seed)
+    nrm = _nrm(model=model, normalized=False)
+    images = _pixels(1, model.input_shape[1:], seed)
+    labels = [0, 1, 2]
+    found = nrm.joint_map(np.repeat(images, 3, axis=0), labels)
+    assert isinstance(found, distributions.JointMap)
+    np.testing.assert_array_equal(found.label, labels)
+    assert found.has_converged.numpy().all()
+    assert 1 <= found.num_sweeps <= 20
+    class_bias = nrm.network.biases()[1].numpy()[0]
+    logits = nrm.infer(images).logits.numpy()[0] - class_bias
+    every = registry.all_switches(nrm.network)
+    for label in labels:
+      objectives = _objectives(nrm, images, label)
+      objective = found.objective[label].numpy()
+      assert logits[label] - 1e-9 <= objective <= objectives.max() + 1e-9
+      total += 1
+      better += objective > logits[label] + 1e-9
+      reached += objective >= objectives.max() - 1e-9
+      for changed in range(nrm.network.num_layers):
+        same = np.ones(len(objectives), bool)
+        for index, candidates in enumerate(every):
+          if index != changed:
+            for key, switch in candidates.items():
+              equal = np.equal(switch, found.switches[index][key][label])
+              same &= equal.reshape([len(same), -1]).all(axis=1)
+        assert objectives[same].max() <= objective + 1e-9
+    # Of all classes the best, with their biases.
+    best = nrm.joint_map(images)
+    scores = found.objective + class_bias
+    assert best.label.dtype == tf.int32
+    assert best.label.numpy().tolist() == [np.argmax(scores)]
+    np.testing.assert_allclose(
+      best.objective[0], found.objective[np.argmax(scores)]
+    )
+  assert better / total > 0.6
+  assert reached / total > 0.6
+
+
+def test_joint_map_never_falls():
+  model = registry.classifier('overlapping max pool', 'tf_keras')
+  nrm = _nrm(model=model, normalized=False)
+  images = _pixels(10, model.input_shape[1:])
+  inference = nrm.infer(images)
+  class_bias = nrm.network.biases()[1].numpy()[0]
+  logits = np.max(inference.logits, axis=1) - class_bias[inference.label]
+  previous = logits
+  for num_sweeps in range(6):
+    found = nrm.joint_map(images, inference.label, num_sweeps)
+    assert (found.objective >= previous - 1e-9).numpy().all()
+    if num_sweeps == 0:
+      np.testing.assert_allclose(found.objective, logits)
+      assert not found.has_converged.numpy().any()
+    previous = found.objective
+  assert (previous > logits + 1e-3).numpy().all()
+  # The objective is what it says.
+  rendered = nrm.render(found.label, found.switches)
+  x = images / 127.5 - 1
+  np.testing.assert_allclose(
+    found.objective,
+    _sum(x * rendered.image) + _eta(nrm, found.label, found.switches),
+  )
+
+
+@pytest.mark.parametrize('kind', ['dense', 'leaky', 'pooled'])
+def test_joint_map_of_nonnegative_networks_is_the_classifier(kind):
+  model = {
+    'dense': lambda: registry.dense_classifier([6, 5, 4], _SHAPE, seed=3),
+    'leaky': lambda: registry.dense_classifier([6, 5], _SHAPE, 0.1, seed=3),
+    'pooled': lambda: registry.pooled_classifier((3,)),
+  }[kind]()
+  nrm = _nrm(model=registry.nonnegative(model), normalized=False)
+  images = _pixels(30, model.input_shape[1:])
+  inference = nrm.infer(images)
+  found = nrm.joint_map(images)
+  np.testing.assert_array_equal(found.label, inference.label)
+  tf.nest.map_structure(
+    np.testing.assert_array_equal, found.switches, inference.switches
+  )
+  class_bias = nrm.network.biases()[1].numpy()[0]
+  np.testing.assert_allclose(
+    found.objective + class_bias[found.label], np.max(inference.logits, axis=1)
+  )
+  assert found.num_sweeps == 1 and found.has_converged.numpy().all()
+
+
+def test_joint_map_in_a_graph():
+  model = registry.classifier('max pool', 'tf_keras')
+  nrm = _nrm(model=model, normalized=False)
+  shape = model.input_shape[1:]
+
+  @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.uint8)])
+  def run(images):
+    return nrm.joint_map(images)
+
+  images = _pixels(4, shape)
+  expected = nrm.joint_map(images)
+  for number in (1, 4):
+    found = run(images[:number])
+    np.testing.assert_array_equal(found.label, expected.label[:number])
+    np.testing.assert_allclose(found.objective, expected.objective[:number])
+  assert run.experimental_get_tracing_count() == 1
 
 
 # ------------------------------------------------------------------- theorems
@@ -405,34 +688,151 @@ def test_the_terms_bound_the_log_probability_of_an_image(sign):
   assert gaps[-1] < 1e-2
 
 
-def test_the_classifiers_switches_are_the_best_of_another_joint():
-  """Of the compensated prior, with |h(0)|^2 / 2; not of the Gaussian joint."""
-  exact = compensated = 0
-  for seed in range(10):
-    model = registry.dense_classifier([4, 3], _SHAPE, seed=seed)
-    nrm = _nrm(1.0, registry.nonnegative(model), class_probs=None)
-    images = _pixels(1, seed=seed)
+def _posterior(nrm, images):
+  """The joint of one image with all latents, `[3, num_configurations]`."""
+  labels, switches = _all_latents(nrm.network)
+  image = tf.repeat(tf.cast(images, tf.float64), len(labels), axis=0)
+  joint = nrm.log_prob(label=labels, switches=switches, image=image)
+  return joint.numpy().reshape([3, -1])
+
+
+def _joint_at_own_latents(nrm, images):
+  inference = nrm.infer(images)
+  return nrm.log_prob(
+    label=inference.label,
+    switches=inference.switches,
+    image=tf.cast(images, tf.float64),
+  ).numpy()[0]
+
+
+def _counterexample():
+  """A unit of an image that pays to switch off: its rendering is too long.
+
+  The image is 0.5 and 0, the one unit sees it by the weights 1 and 3, and so its
+  rendering is (1, 3): the logit grows by 0.5, but |h(0)|^2 / 2 is 5.
+  """
+  k = tf_keras.layers
+  with registry.double_precision():
+    model = tf_keras.Sequential(
+      [
+        k.Input([2, 1, 1]),
+        k.Flatten(),
+        k.Dense(1, activation='relu'),
+        k.Dense(2),
+      ]
+    )
+  model.set_weights(
+    [
+      np.array([[1.0], [3.0]]),
+      np.array([0.0]),
+      np.array([[1.0, 0.5]]),
+      np.array([0.0, 0.0]),
+    ]
+  )
+  return model, np.array([[0.5, 0.0]]).reshape([1, 2, 1, 1])
+
+
+def test_counterexample_where_the_classifiers_switches_are_not_the_map():
+  """The Gaussian has a term that no logit has; compensation takes it away."""
+  model, images = _counterexample()
+  network = networks.PiecewiseLinearNetwork(model)
+  best = {}
+  for compensated in (False, True):
+    prior = distributions.StructuredSwitchPrior(
+      network, [0, 1], compensated=compensated
+    )
+    nrm = Model(
+      network,
+      log_normalizer=prior.log_normalizer().estimate,
+      pixel_scale=1.0,
+      pixel_shift=0.0,
+      normalisation='joint',
+      compensated=compensated,
+    )
     inference = nrm.infer(images)
-    labels, switches = _all_latents(nrm.network)
-    h = nrm.render(labels, switches).image
-    x = images / 127.5 - 1
-    _, class_bias = nrm.network.biases()
-    own_h = nrm.render(inference.label, inference.switches).image
-    own = (
-      _eta(nrm, inference.label, inference.switches)
-      + class_bias.numpy()[0, inference.label]
-      - _sum((x - own_h) ** 2) / 2
+    assert inference.label.numpy().tolist() == [0]
+    assert inference.switches[0]['is_on'].numpy().tolist() == [[True]]
+    joint = nrm.log_prob(
+      label=tf.constant([0, 0, 1, 1]),
+      switches=[{'is_on': tf.constant([[False], [True]] * 2)}],
+      image=tf.repeat(tf.constant(images), 4, axis=0),
+    ).numpy()
+    best[compensated] = np.argmax(joint)
+    # Log-odds of on against off: <x, h(0)> less |h(0)|^2 / 2.
+    np.testing.assert_allclose(
+      joint[1] - joint[0], 0.5 if compensated else 0.5 - 5.0
     )
-    score = (
-      _eta(nrm, labels, switches)
-      + class_bias.numpy()[0, labels]
-      - _sum((x - h) ** 2) / 2
+  assert best[False] in (0, 2)
+  assert best[True] == 1
+
+
+@pytest.mark.parametrize('kind', ['dense', 'pooled'])
+def test_the_classifiers_latents_are_the_map_of_the_compensated_model(kind):
+  """Of a nonnegative network, at any variance; the plain joint has others."""
+  plain = 0
+  for seed in range(3):
+    model = {
+      'dense': lambda: registry.dense_classifier([4, 3], _SHAPE, seed=seed),  # noqa: B023
+      'pooled': lambda: registry.pooled_classifier((2,), seed=seed),  # noqa: B023
+    }[kind]()
+    model = registry.nonnegative(model)
+    images = _pixels(1, model.input_shape[1:], seed=seed)
+    class_bias = networks.PiecewiseLinearNetwork(model).biases()[1][0]
+    for compensated in (False, True):
+      nrm = _nrm(
+        1.0,
+        model,
+        class_probs=_softened(class_bias, 1.0),
+        normalisation='joint',
+        compensated=compensated,
+      )
+      own = _joint_at_own_latents(nrm, images)
+      is_map = own >= _posterior(nrm, images).max() - 1e-9
+      if compensated:
+        assert is_map
+      else:
+        plain += is_map
+  assert plain < 3
+
+
+def test_compensated_class_probabilities_come_close_to_the_softmax():
+  """As the variance falls; and so does Theorem 2's bound to log p(x)."""
+  model = registry.nonnegative(
+    registry.dense_classifier([3, 2], _SHAPE, seed=6)
+  )
+  kernel, bias = model.layers[-1].kernel, model.layers[-1].bias
+  kernel.assign(0.3 * kernel)
+  images = _pixels(1, seed=3)
+  scores = model(images / 127.5 - 1)[0] - bias
+  softmax = [0.2, 0.5, 0.3]
+  distances, gaps = [], []
+  for variance in (3.0, 0.3, 0.03, 0.003):
+    # So that no class is certain.
+    bias.assign(variance * np.log(softmax) - scores)
+    nrm = _nrm(
+      variance,
+      model,
+      class_probs=_softened(bias, variance),
+      normalisation='joint',
+      compensated=True,
     )
-    exact += score.max() <= own[0] + 1e-9
-    best = (score + _sum(h**2) / 2).max()
-    compensated += best <= own[0] + _sum(own_h**2)[0] / 2 + 1e-9
-  assert compensated == 10
-  assert exact < 10
+    logits = nrm.infer(images).logits[0]
+    np.testing.assert_allclose(tf.nn.softmax(logits / variance), softmax)
+    joint = _posterior(nrm, images)
+    log_prob = special.logsumexp(joint)
+    own = _joint_at_own_latents(nrm, images)
+    assert log_prob >= own
+    gaps.append(variance * (log_prob - own))
+    probs = np.exp(special.logsumexp(joint, axis=1) - log_prob)
+    # p(y | x) ~ sum_z exp(logit_y(x; z) / variance), whatever the variance.
+    expected = [
+      special.logsumexp((_objectives(nrm, images, y) + bias[y]) / variance)
+      for y in range(3)
+    ]
+    np.testing.assert_allclose(probs, special.softmax(expected), atol=1e-9)
+    distances.append(np.abs(probs - softmax).max())
+  assert (np.diff(gaps) < 0).all() and gaps[-1] < 5e-3
+  assert distances[-1] < 0.01 < 0.05 < max(distances)
 
 
 # ---------------------------------------------------------- batches and dtypes
@@ -489,16 +889,41 @@ def test_one_trace_for_any_number_of_images(mode):
   assert run.experimental_get_tracing_count() == 1
 
 
-def test_no_images_are_a_batch():
-  # Without convolutions, which TensorFlow refuses an empty batch.
-  nrm = _nrm()
-  nothing = np.zeros([0, *_SHAPE], np.uint8)
-  for mode in _MODES:
-    terms = nrm.log_prob_terms(nothing, mode)
-    assert [term.shape.as_list() for term in terms] == [[0]] * 3
-  etas, reconstruction = nrm.layer_terms(nothing)
-  assert etas.shape == [0, 2] and reconstruction.shape == [0, 3]
-  assert nrm.infer(nothing).label.shape == [0]
+@pytest.mark.parametrize('name', ['dense images', 'max pool'])
+@pytest.mark.parametrize('in_graph', [False, True])
+def test_no_images_are_a_batch(name, in_graph):
+  model = (
+    _classifier()
+    if name == 'dense images'
+    else registry.classifier(name, 'tf_keras')
+  )
+  nrm = _nrm(model=model, normalized=False)
+  nothing = np.zeros([0, *model.input_shape[1:]], np.uint8)
+
+  def run(images):
+    return (
+      [nrm.log_prob_terms(images, mode) for mode in _MODES],
+      nrm.rendering_statistics(images, _MODES),
+      nrm.layer_terms(images),
+      nrm.infer(images),
+    )
+
+  if in_graph:
+    spec = tf.TensorSpec([None, *nothing.shape[1:]], tf.uint8)
+    run = tf.function(run, input_signature=[spec])
+  terms, statistics, layers, inference = run(nothing)
+  assert [t.shape.as_list() for t in tf.nest.flatten(terms)] == [[0]] * 12
+  assert statistics.logits.shape == [0, 3]
+  assert statistics.log_prob.shape == [0]
+  assert [v.shape.as_list() for v in statistics.latent.values()] == [[0]] * 4
+  assert statistics.layer_etas.shape == [0, 2]
+  assert statistics.layer_reconstructions.shape == [0, 3]
+  assert [t.shape.as_list() for t in layers] == [[0, 2], [0, 3]]
+  assert inference.label.shape == [0] and inference.logits.shape == [0, 3]
+  for layer, features in zip(
+    nrm.network.layers, inference.features, strict=True
+  ):
+    assert features.shape == [0, *layer.feature_shape]
 
 
 def test_terms_do_not_depend_on_the_batch():
@@ -518,7 +943,11 @@ def test_terms_do_not_depend_on_the_batch():
 
 def test_unknown_latent_modes_are_refused():
   nrm = _nrm()
-  for function in (nrm.latent_log_prob, nrm.log_prob_terms):
+  for function in (
+    nrm.latent_log_prob,
+    nrm.log_prob_terms,
+    lambda images, mode: nrm.rendering_statistics(images, ['eta', mode]),
+  ):
     with pytest.raises(
       ValueError,
       match="one of eta, mode_normalised, rpn, layerwise; got 'best'",
@@ -530,6 +959,76 @@ def test_unknown_latent_modes_are_refused():
 def test_variances_that_are_not_positive_are_refused(variance):
   with pytest.raises(ValueError, match='`variance` must be positive, got'):
     Model.from_keras(_classifier(), variance=variance)
+
+
+@pytest.mark.parametrize(
+  'class_probs, message',
+  [
+    ([0.5, 0.5], r'3 classes; got shape \(2,\)'),
+    ([[0.2, 0.5, 0.3]], r'3 classes; got shape \(1, 3\)'),
+    ([0.7, 0.3, 0.0], 'must be positive and add up to one'),
+    ([0.7, 0.5, -0.2], 'must be positive and add up to one'),
+    ([0.2, 0.2, 0.2], 'which add up to 0.6'),
+    ([0.5, 0.5, math.nan], 'must be positive and add up to one'),
+  ],
+)
+def test_class_probs_that_are_none_are_refused(class_probs, message):
+  with pytest.raises(ValueError, match=message):
+    Model.from_keras(_classifier(), class_probs=class_probs)
+
+
+def test_unknown_normalisations_are_refused():
+  with pytest.raises(ValueError, match="'per_class' or 'joint'; got 'global'"):
+    Model.from_keras(_classifier(), normalisation='global')
+
+
+def test_labels_that_are_no_class_are_refused():
+  nrm = _nrm(validate_args=True)
+  images = _pixels(2)
+  switches = nrm.infer(images).switches
+  functions = (
+    lambda labels: nrm.render(labels, switches).image,
+    lambda labels: nrm.joint_map(images, labels).objective,
+    lambda labels: nrm.infer_and_render(images, labels)[0],
+  )
+  for number, function in enumerate(functions):
+    for labels in ([0, 3], [-2, 1]):
+      with pytest.raises(
+        ValueError, match='`labels` must be at least .*3; got'
+      ):
+        function(tf.constant(labels))
+      graph = tf.function(
+        function, input_signature=[tf.TensorSpec([2], tf.int32)]
+      )
+      # In a loop TensorFlow may say it first.
+      message = None if number == 1 else '`labels` must be at least'
+      with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        graph(labels)
+  with pytest.raises(tf.errors.InvalidArgumentError, match='label value of 3'):
+    nrm.log_prob(
+      label=tf.constant([0, 3]),
+      switches=switches,
+      image=tf.cast(images, tf.float64),
+    )
+
+
+def test_switches_of_another_structure_are_refused():
+  nrm = _nrm()
+  first, second = registry.random_switches(nrm.network, 2)
+  with pytest.raises(ValueError, match=r'each of the 2 layers; got 1 entries'):
+    nrm.render([0, 1], [first])
+  with pytest.raises(
+    ValueError, match=r"`switches\[0\]`\['is_on'\] must end in"
+  ):
+    nrm.render([0, 1], [second, first])
+  with pytest.raises(
+    ValueError, match=r"`switches\[0\]`\['is_on'\] must end in"
+  ):
+    nrm.log_prob(
+      label=tf.constant([0, 1]),
+      switches=[second, first],
+      image=tf.zeros([2, *_SHAPE], tf.float64),
+    )
 
 
 @pytest.mark.parametrize('shape', [(2, 2), (3, 4, 4, 1), (3, 2, 2, 3), (4, 4)])

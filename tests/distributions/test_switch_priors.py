@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+import tf_keras
 from conformance import classifier_registry as registry
 from scipy import special, stats
 
 from tfp_ood import distributions, networks
+from tfp_ood.distributions import switch_blocks, switch_bounds
 
 Structured = distributions.StructuredSwitchPrior
 Layerwise = distributions.LayerwiseSwitchPrior
@@ -63,6 +65,7 @@ def _repeat_labels(switches):
   )
 
 
+@functools.cache
 def _etas(name):
   """`eta` of all configurations, `[num_configurations, 3]`, by hand."""
   network, switches = _network(name), _all(name)
@@ -78,6 +81,17 @@ def _etas(name):
       )
     )
   return np.stack(columns, axis=1)
+
+
+@functools.cache
+def _compensated_etas(name):
+  """`eta + |h(0)|^2 / 2` of all configurations, by hand."""
+  columns = []
+  for label in range(3):
+    labels = tf.fill([_NUM_CONFIGURATIONS[name]], label)
+    h = _network(name).render(labels, _all(name)).image.numpy()
+    columns.append((h.reshape([len(h), -1]) ** 2).sum(axis=1) / 2)
+  return _etas(name) + np.stack(columns, axis=1)
 
 
 def _numbers(name, switches):
@@ -225,8 +239,8 @@ def test_estimated_normalizers_are_within_their_errors(name, method):
   assert (distance <= 4 * error + 1e-9).all()
   if name == 'one layer' and method == 'importance':
     assert (distance < 1e-9).all()
-  assert (estimate.lower == -np.inf).numpy().all()
-  assert (estimate.upper == np.inf).numpy().all()
+  assert (estimate.lower <= exact).numpy().all()
+  assert (estimate.upper >= exact).numpy().all()
   again = prior.log_normalizer(
     method, num_samples=400, num_temperatures=20, seed=3
   )
@@ -272,14 +286,184 @@ def test_layerwise_log_prob_of_dense_layers_in_numpy():
   )
 
 
+# ------------------------------------------------------------------ the bounds
+
+
+@every_network
+def test_the_mode_method_bounds_the_normalizer(name):
+  """Below by a term, above by a bound of the terms."""
+  for compensated, etas in (
+    (False, _etas(name)),
+    (True, _compensated_etas(name)),
+  ):
+    prior = Structured(
+      _network(name), [[2, 0, 1]], _VARIANCE, compensated=compensated
+    )
+    order = [2, 0, 1]
+    exact = special.logsumexp(etas / _VARIANCE, axis=0)[order]
+    mode = prior.log_normalizer('mode')
+    assert mode.estimate.shape == [1, 3]
+    np.testing.assert_array_equal(mode.estimate, mode.lower)
+    assert np.isnan(mode.standard_error).all()
+    # It is one of the terms, and no less than that of the zero image.
+    for position, label in enumerate(order):
+      terms = etas[:, label] / _VARIANCE
+      distance = np.abs(terms - mode.lower[0, position]).min()
+      assert distance < 1e-9
+    assert (mode.lower[0] <= exact + 1e-9).numpy().all()
+    largest = etas.max(axis=0)[order] / _VARIANCE
+    upper = mode.upper[0].numpy()
+    assert (upper >= exact - 1e-9).all()
+    assert (upper >= largest + prior.log_num_configurations - 1e-9).all()
+    zero = _network(name).zero_images()
+    of_zero = _network(name).switches(
+      _network(name).propagate(zero).pre_activations
+    )
+    start = prior.unnormalized_log_prob(
+      tf.nest.map_structure(
+        lambda t: tf.repeat(t[:, tf.newaxis], 3, axis=1), of_zero
+      )
+    )
+    assert (mode.lower >= start - 1e-9).numpy().all()
+
+
+@pytest.mark.parametrize('name', ['two layers', 'leaky', 'pooled'])
+def test_bounds_of_nonnegative_networks_are_the_largest_eta(name):
+  model = registry.nonnegative(_MODELS[name]())
+  network = networks.PiecewiseLinearNetwork(model)
+  prior = Structured(network, [0, 1, 2], 0.1)
+  largest = np.max(
+    prior.eta(_repeat_labels(registry.all_switches(network))), axis=0
+  )
+  mode = prior.log_normalizer('mode')
+  np.testing.assert_allclose(mode.lower, largest / 0.1, atol=1e-10)
+  np.testing.assert_allclose(
+    mode.upper, largest / 0.1 + prior.log_num_configurations, atol=1e-10
+  )
+
+
+def test_bounds_are_tighter_than_those_of_absolute_weights():
+  """`sum_l <|b(l)|, H(l)>` with `H(l - 1) = |W_l| H(l)`, `H(L) = |mu|`."""
+  for seed in range(20):
+    model = registry.dense_classifier([5, 3], seed=seed)
+    network = networks.PiecewiseLinearNetwork(model)
+    w_1, b_1, w_2, b_2, templates, _ = map(np.abs, model.get_weights())
+    h_1 = w_2 @ templates
+    absolute = b_1 @ h_1 + b_2 @ templates
+    bounds = switch_bounds.eta_upper_bounds(network).numpy()
+    etas = Structured(network, [0, 1, 2]).eta(
+      _repeat_labels(registry.all_switches(network))
+    )
+    assert (bounds <= absolute + 1e-12).all()
+    assert (bounds >= np.max(etas, axis=0) - 1e-12).all()
+    np.testing.assert_allclose(
+      switch_bounds.rendering_bounds(network), (w_1 @ h_1).T
+    )
+
+
+@pytest.mark.parametrize('library', list(registry.LIBRARIES))
+@pytest.mark.parametrize('name', list(registry.CLASSIFIERS))
+def test_bounds_hold_for_every_kind_of_layer(name, library):
+  network = networks.PiecewiseLinearNetwork(registry.classifier(name, library))
+  etas = switch_bounds.eta_upper_bounds(network)
+  renderings = switch_bounds.rendering_bounds(network)
+  assert np.isfinite(etas).all()
+  switches = registry.random_switches(network, 200)
+  for label in range(3):
+    labels = tf.fill([200], label)
+    rendered = network.render(labels, switches)
+    assert (rendered.class_score <= etas[label] + 1e-9).numpy().all()
+    assert (abs(rendered.image) <= renderings[label] + 1e-9).numpy().all()
+    ascent = switch_blocks.ascend(
+      network,
+      network.zero_images(1),
+      tf.constant([label]),
+      [tf.nest.map_structure(lambda t: t[:1], s) for s in switches],
+      num_sweeps=5,
+    )
+    assert ascent.objective[0] <= etas[label] + 1e-9
+    assert ascent.objective[0] >= rendered.class_score[0] - 1e-9
+
+
+def test_layers_of_unknown_coefficients_have_no_bounds():
+  k = tf_keras.layers
+  model = tf_keras.Sequential(
+    [
+      k.Input([3, 3, 1]),
+      k.UpSampling2D(interpolation='bicubic'),
+      k.ReLU(),
+      k.Flatten(),
+      k.Dense(2),
+    ]
+  )
+  network = networks.PiecewiseLinearNetwork(registry.perturb_weights(model))
+  mode = Structured(network, [0, 1]).log_normalizer('mode')
+  assert np.isfinite(mode.lower).all()
+  assert (mode.upper == np.inf).numpy().all()
+  assert np.isinf(switch_bounds.rendering_bounds(network)).all()
+
+
+# ----------------------------------------------------------- the compensated one
+
+
+@every_network
+def test_compensated_density(name):
+  expected = _compensated_etas(name) / _VARIANCE
+  prior = Structured(_network(name), [0, 1, 2], _VARIANCE, compensated=True)
+  switches = _repeat_labels(_all(name))
+  np.testing.assert_allclose(
+    prior.unnormalized_log_prob(switches), expected, atol=1e-10
+  )
+  np.testing.assert_allclose(prior.eta(switches), _etas(name), atol=1e-12)
+  log_normalizer = prior.log_normalizer()
+  np.testing.assert_allclose(
+    log_normalizer.estimate, special.logsumexp(expected, axis=0)
+  )
+  normalized = prior.copy(log_normalizer=log_normalizer.estimate)
+  np.testing.assert_allclose(
+    special.logsumexp(normalized.log_prob(switches), axis=0), 0, atol=1e-10
+  )
+
+
+@pytest.mark.parametrize('name', ['two layers', 'leaky', 'pooled'])
+@pytest.mark.parametrize('method', ['importance', 'ais'])
+def test_compensated_normalizers_are_within_their_errors(name, method):
+  # Of a large variance: weights of importance sampling are alike.
+  prior = Structured(_network(name), [0, 1, 2], 5.0, compensated=True)
+  exact = prior.log_normalizer().estimate
+  estimate = prior.log_normalizer(
+    method, num_samples=400, num_temperatures=20, seed=3
+  )
+  error = estimate.standard_error.numpy()
+  assert (error < 0.3).all()
+  assert (np.abs(estimate.estimate - exact) <= 4 * error).all()
+  assert (estimate.lower <= exact).numpy().all()
+  assert (estimate.upper >= exact).numpy().all()
+  # The correction is no small thing.
+  plain = Structured(_network(name), [0, 1, 2], 5.0).log_normalizer().estimate
+  assert (np.abs(plain - exact) > 4 * error).any()
+
+
 # ---------------------------------------------------------------------- Gibbs
 
 
 @every_network
-def test_conditionals_are_the_enumerated_ones(name):
+@pytest.mark.parametrize('given', ['zero image', 'random image'])
+def test_conditionals_are_the_enumerated_ones(name, given):
+  """Of the prior with a zero image, else of the compensated posterior."""
   network, switches = _network(name), _all(name)
   count = _NUM_CONFIGURATIONS[name]
-  etas = _etas(name)
+  image = network.zero_images()
+  if given == 'random image':
+    image = registry.inputs(network, 1)
+  images = tf.repeat(image, count, axis=0)
+  etas = np.stack(
+    [
+      network.render(tf.fill([count], label), switches, images).class_score
+      for label in range(3)
+    ],
+    axis=1,
+  )
   prior = Structured(network, [0, 1, 2], _VARIANCE)
   generator = np.random.default_rng(0)
   for label in range(3):
@@ -296,7 +480,9 @@ def test_conditionals_are_the_enumerated_ones(name):
             equal = np.equal(switch, given[key]).reshape([count, -1])
             same &= equal.all(axis=1)
       enumerated = special.log_softmax(etas[same, label] / _VARIANCE)
-      logits = prior._conditional_logits(one, tf.constant([label]), index)
+      logits = prior._conditional_logits(
+        image, tf.constant([label]), one, index
+      )
       log_probs = tf.nn.log_softmax(logits)[0].numpy()
       states = layer.states(switches[index]).numpy()[same]
       assert len(states) == layer.num_states ** np.prod(states.shape[1:])
@@ -315,15 +501,20 @@ def test_conditionals_are_the_enumerated_ones(name):
 
 
 @pytest.mark.parametrize('name', ['two layers', 'leaky', 'pooled'])
-@both_priors
-def test_samples_are_drawn_from_the_density(name, prior):
+@pytest.mark.parametrize('kind', ['layerwise', 'structured', 'compensated'])
+def test_samples_are_drawn_from_the_density(name, kind):
   network = _network(name)
   labels = [2, 0]
-  kwargs = {}
-  if prior is Structured:
-    log_normalizer = Structured(network, [0, 1, 2], _VARIANCE).log_normalizer()
-    kwargs = dict(log_normalizer=log_normalizer.estimate)
-  distribution = prior(network, labels, _VARIANCE, **kwargs)
+  if kind == 'layerwise':
+    distribution = Layerwise(network, labels, _VARIANCE)
+  else:
+    # Compensated dense layers take to few configurations at small variances.
+    compensated = kind == 'compensated'
+    variance = 3.0 if compensated and name != 'pooled' else _VARIANCE
+    prior = Structured(network, [0, 1, 2], variance, compensated=compensated)
+    distribution = prior.copy(
+      labels=labels, log_normalizer=prior.log_normalizer().estimate
+    )
   sample = tf.function(lambda: distribution.sample(3000, seed=[5, 6]))
   samples = sample()
   log_probs = distribution.log_prob(
@@ -403,6 +594,27 @@ def test_a_seed_says_it_all(prior):
   assert (first[0]['is_on'].numpy() != other[0]['is_on'].numpy()).any()
 
 
+@pytest.mark.parametrize('compensated', [False, True])
+def test_graphs_do_not_grow_with_the_length_of_a_chain(compensated):
+  def number_of_operations(num_sweeps, num_temperatures):
+    prior = Structured(
+      _network('one layer'),
+      [0, 1],
+      num_sweeps=num_sweeps,
+      compensated=compensated,
+    )
+
+    @tf.function
+    def run():
+      return prior.sample(3, seed=1), prior.log_normalizer(
+        'ais', num_samples=3, num_temperatures=num_temperatures, seed=1
+      )
+
+    return len(run.get_concrete_function().graph.get_operations())
+
+  assert number_of_operations(1, 2) == number_of_operations(30, 40)
+
+
 @both_priors
 def test_in_graphs_of_unknown_batch_size(prior):
   network = _network('pooled')
@@ -419,8 +631,15 @@ def test_in_graphs_of_unknown_batch_size(prior):
   for labels in ([0], [1, 2, 0, 1]):
     samples, log_prob = run(labels)
     assert log_prob.shape == [2, len(labels)]
-    expected = prior(network, labels, _VARIANCE, **kwargs).log_prob(samples)
+    distribution = prior(network, labels, _VARIANCE, **kwargs)
+    expected = distribution.log_prob(samples)
     np.testing.assert_allclose(log_prob, expected, atol=1e-12)
+    # A seed means the same in graphs and outside.
+    tf.nest.map_structure(
+      np.testing.assert_array_equal,
+      samples,
+      distribution.sample(2, seed=[1, 2]),
+    )
   assert run.experimental_get_tracing_count() == 1
 
 
@@ -465,7 +684,7 @@ def test_too_many_configurations_are_refused():
 def test_unknown_methods_are_refused():
   prior = Structured(_network('two layers'), [0])
   with pytest.raises(
-    ValueError, match="one of enumerate, importance, ais; got 'exact'"
+    ValueError, match="one of enumerate, importance, ais, mode; got 'exact'"
   ):
     prior.log_normalizer('exact')
 
@@ -479,10 +698,88 @@ def test_variances_that_are_not_positive_are_refused(prior, variance):
 
 @both_priors
 def test_labels_that_are_no_class_are_refused(prior):
-  distribution = prior(_network('two layers'), [3])
-  switches = registry.random_switches(_network('two layers'), 1)
-  with pytest.raises(tf.errors.InvalidArgumentError):
-    distribution.eta(switches)
+  network = _network('two layers')
+  for labels, got in (([0, 3], 3), ([-1, 2], -1)):
+    with pytest.raises(ValueError, match=rf'`labels` .* 3; got \[{got}\]'):
+      prior(network, labels)
+  with pytest.raises(ValueError, match='must be integers; they are float32'):
+    prior(network, [0.0, 1.0])
+
+
+@both_priors
+def test_labels_not_known_before_are_asserted(prior):
+  network = _network('two layers')
+  switches = registry.random_switches(network, 1)
+
+  @tf.function(input_signature=[tf.TensorSpec([1], tf.int32)])
+  def run(labels):
+    distribution = prior(network, labels, validate_args=True)
+    return distribution.eta(switches), distribution.sample(2)
+
+  run([2])
+  for label in (-1, 3):
+    with pytest.raises(
+      tf.errors.InvalidArgumentError, match='less than the number of classes, 3'
+    ):
+      run([label])
+
+
+@both_priors
+def test_switches_of_another_structure_are_refused(prior):
+  network = _network('pooled')
+  distribution = prior(network, [0, 1])
+  first, second = registry.random_switches(network, 2)
+  on, position = first['is_on'], first['position']
+  cases = [
+    ([first], r'entry for each of the 2 layers; got 1 entries'),
+    (on, r'entry for each of the 2 layers; got <class'),
+    ([on, second], r'`switches\[0\]` must be a dict of is_on, position; got'),
+    ([{'is_on': on}, second], r"dict of is_on, position; got \['is_on'\]"),
+    (
+      [first, {'is_on': second['is_on'][:, :2]}],
+      r"`switches\[1\]`\['is_on'\] must end in .*\(3,\); .* shape \(2, 2\)",
+    ),
+    (
+      [{'is_on': tf.cast(on, tf.int32), 'position': position}, second],
+      r"\['is_on'\] must be of dtype bool; it is int32",
+    ),
+  ]
+  functions = [distribution.eta]
+  if prior is Structured:
+    functions.append(distribution.unnormalized_log_prob)
+  else:
+    functions.append(distribution.log_weight)
+  for switches, message in cases:
+    for function in functions:
+      with pytest.raises(ValueError, match=message):
+        function(switches)
+
+
+def test_priors_of_networks_that_normalize_their_renderings():
+  """The structured prior is that of the exact renderings."""
+  network = networks.PiecewiseLinearNetwork(
+    _MODELS['two layers'](), normalize_renderings=True
+  )
+  for index, normalization in enumerate(network.rendering_normalizations):
+    registry.perturb_weights(normalization, seed=index)
+  with pytest.raises(ValueError, match='normalize_renderings=False'):
+    Structured(network, [0], compensated=True)
+  prior = Structured(network, [0, 1, 2], _VARIANCE)
+  switches = _repeat_labels(_all('two layers'))
+  np.testing.assert_allclose(
+    prior.eta(switches), _etas('two layers'), atol=1e-10
+  )
+  exact = prior.log_normalizer().estimate
+  for method in ('importance', 'ais'):
+    estimate = prior.log_normalizer(method, 400, 20, seed=1)
+    distance = np.abs(estimate.estimate - exact)
+    assert (distance <= 4 * estimate.standard_error).numpy().all()
+  # The layerwise prior takes renderings as they are.
+  layerwise = Layerwise(network, [0, 1, 2], _VARIANCE)
+  log_prob = layerwise.log_prob(switches)
+  np.testing.assert_allclose(special.logsumexp(log_prob, axis=0), 0, atol=1e-10)
+  plain = Layerwise(_network('two layers'), [0, 1, 2], _VARIANCE)
+  assert np.abs(log_prob - plain.log_prob(switches)).max() > 0.01
 
 
 def test_priors_are_distributions():

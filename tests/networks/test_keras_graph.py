@@ -9,6 +9,7 @@ from conformance import classifier_registry as registry
 
 from tfp_ood import networks
 from tfp_ood.networks import keras_graph
+from tfp_ood.networks.switch_layer import SwitchLayer
 
 both_libraries = pytest.mark.parametrize('library', list(registry.LIBRARIES))
 
@@ -258,3 +259,55 @@ def test_the_slope_of_a_rectifier_is_that_of_the_library(library):
   np.testing.assert_allclose(
     network.propagate(x).logits, model(x), rtol=1e-5, atol=1e-6
   )
+
+
+@both_libraries
+def test_absolute_maps_have_absolute_coefficients(library):
+  """Compared to the columns of each affine step."""
+  seen = set()
+  for name in registry.CLASSIFIERS:
+    model = registry.classifier(name, library)
+    steps, input_name, _ = keras_graph.read_keras_graph(model)
+    values = {input_name: abs(registry.inputs(model, 1))}
+    for operation, inputs, output in steps:
+      arguments = [values[key] for key in inputs]
+      if isinstance(operation, keras_graph.Affine):
+        values[output] = operation.absolute(arguments)
+        np.testing.assert_allclose(
+          values[output], _by_columns(operation, arguments), atol=1e-12
+        )
+        seen.add(operation.name)
+      else:
+        layer = SwitchLayer([operation])
+        layer.set_shape(arguments[0].shape[1:])
+        values[output] = layer.apply(arguments[0])
+  assert len(seen) > 40
+
+
+def _by_columns(operation, arguments):
+  """Each element of the arguments times its column, in absolute values."""
+  zeros = [tf.zeros_like(x) for x in arguments]
+  offset = operation.function(zeros)
+  total = 0.0
+  for index, x in enumerate(arguments):
+    units = tf.reshape(tf.eye(tf.size(x), dtype=x.dtype), [-1, *x.shape[1:]])
+    given = [tf.repeat(zero, len(units), axis=0) for zero in zeros]
+    given[index] = units
+    columns = abs(operation.function(given) - offset)
+    total += tf.tensordot(tf.reshape(x, [-1]), columns, axes=1)
+  return total[tf.newaxis]
+
+
+@both_libraries
+def test_interpolations_of_unknown_coefficients_say_so(library):
+  for interpolation, is_known in (
+    ('nearest', True),
+    ('bilinear', True),
+    ('bicubic', False),
+  ):
+    model = _ends_in_dense(
+      library,
+      lambda k: [k.UpSampling2D(interpolation=interpolation)],  # noqa: B023
+    )
+    (step, *_), _, _ = keras_graph.read_keras_graph(model)
+    assert (step.operation.absolute is not None) == is_known

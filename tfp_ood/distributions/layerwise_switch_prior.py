@@ -82,8 +82,9 @@ class LayerwiseSwitchPrior(SwitchPrior):
     Returns:
       `Tensor` of shape `[sample..., batch...]`, in nats.
     """
-    _, log_normalizers = self._terms(switches)
-    return log_normalizers
+    with self._name_and_control_scope('log_weight'):
+      _, log_normalizers = self._terms(switches)
+      return log_normalizers
 
   def _log_prob(self, switches):
     log_probs, _ = self._terms(switches)
@@ -93,10 +94,17 @@ class LayerwiseSwitchPrior(SwitchPrior):
     """Returns log-probabilities, and the sums of the units' log-normalizers."""
     flat, labels, shape = self._flatten_batch(switches)
     rendered = self.network.render(labels, flat)
+    log_prob, log_normalizer = self._terms_of_renderings(
+      rendered.features, flat
+    )
+    return tf.reshape(log_prob, shape), tf.reshape(log_normalizer, shape)
+
+  def _terms_of_renderings(self, renderings, switches):
+    """Returns the same, `[batch]`, of the renderings of every layer's features."""
     biases, _ = self.network.biases()
     log_prob, log_normalizer = 0.0, 0.0
     for layer, h, bias, switch in zip(
-      self.network.layers, rendered.features, biases, flat, strict=True
+      self.network.layers, renderings, biases, switches, strict=True
     ):
       logits = self._state_logits(layer, h, bias)
       axes = list(range(1, h.shape.rank))
@@ -104,7 +112,7 @@ class LayerwiseSwitchPrior(SwitchPrior):
       chosen = tf.gather(logits, layer.states(switch), batch_dims=h.shape.rank)
       log_prob += tf.reduce_sum(chosen - normalizers, axis=axes)
       log_normalizer += tf.reduce_sum(normalizers, axis=axes)
-    return tf.reshape(log_prob, shape), tf.reshape(log_normalizer, shape)
+    return log_prob, log_normalizer
 
   def _sample_n(self, n, seed=None):
     labels = self._tile_labels(n)
@@ -118,7 +126,17 @@ class LayerwiseSwitchPrior(SwitchPrior):
       layer = self.network.layers[index]
       h = self.network.render(labels, switches).features[index]
       logits = self._state_logits(layer, h, biases[index])
-      switches[index] = layer.switches_of_states(
-        self._draw(logits, seeds[index])
-      )
+      switches[index] = self._draw(layer, logits, seeds[index])
     return self._unflatten_batch(switches, n)
+
+  def _state_logits(self, layer, h, u):
+    """Log-odds of the states of a layer's units, `[batch, ..., num_states]`."""
+    return h[..., tf.newaxis] * layer.state_values(u) / self.variance
+
+  def _zero_switches(self, count):
+    return [
+      layer.switches_of_states(
+        tf.zeros([count, *layer.feature_shape], tf.int32)
+      )
+      for layer in self.network.layers
+    ]

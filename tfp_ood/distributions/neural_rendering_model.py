@@ -5,9 +5,12 @@
 import collections
 import math
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._batches import with_one_more_if_empty
+from tfp_ood.distributions import latent_checks, switch_blocks
 from tfp_ood.distributions.layerwise_switch_prior import LayerwiseSwitchPrior
 from tfp_ood.distributions.structured_switch_prior import (
   StructuredSwitchPrior,
@@ -16,8 +19,10 @@ from tfp_ood.networks.piecewise_linear import PiecewiseLinearNetwork
 
 __all__ = [
   'LATENT_MODES',
+  'JointMap',
   'NeuralRenderingModel',
   'RenderingInference',
+  'RenderingStatistics',
   'RenderingTerms',
 ]
 
@@ -28,6 +33,17 @@ RenderingInference = collections.namedtuple(
 )
 RenderingTerms = collections.namedtuple(
   'RenderingTerms', ['reconstruction', 'latent', 'label']
+)
+RenderingStatistics = collections.namedtuple(
+  'RenderingStatistics',
+  ['logits', 'latent', 'log_prob', 'layer_etas', 'layer_reconstructions'],
+)
+JointMap = collections.namedtuple(
+  'JointMap', ['label', 'switches', 'objective', 'num_sweeps', 'has_converged']
+)
+# What one pass up and one back find out about a batch.
+_Inferred = collections.namedtuple(
+  '_Inferred', ['x', 'label', 'propagated', 'rendered', 'layer_etas']
 )
 LATENT_MODES = ('eta', 'mode_normalised', 'rpn', 'layerwise')
 
@@ -56,6 +72,22 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
 
   `log_prob` needs the normalizer of the switches, which tiny networks alone
   have; the scores of images (`log_prob_terms`) do without.
+
+  With `normalisation='joint'` there is one constant for all classes and switches,
+
+      p(y, z) = p0(y) exp(eta(y, z) / variance) / Z
+
+  with `p0` the given class prior, so that a class has the probability
+  `p0(y) Z_y / Z`. With `compensated=True` the prior has `eta + |h(0)|^2 / 2` in
+  place of `eta` (`StructuredSwitchPrior`), and given an image
+
+      p(y, z | x) ~ p0(y) exp((logit_y(x; z) - class_bias_y) / variance)
+
+  under the joint normalisation, with the logit of the network with its switches
+  frozen at `z`. Where all renderings are nonnegative the classifier's switches
+  are then the most probable, and with the class prior
+  `softmax(class_bias / variance)` the probabilities of the classes come close to
+  `softmax(logits / variance)` as the variance falls.
 
   #### Examples
 
@@ -93,6 +125,9 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     log_normalizer=None,
     pixel_scale=1 / 127.5,
     pixel_shift=-1.0,
+    normalisation='per_class',
+    compensated=False,
+    num_sweeps=20,
     validate_args=False,
     name='neural_rendering_model',
   ):
@@ -101,18 +136,26 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Args:
       network: `PiecewiseLinearNetwork` over images.
       variance: positive scalar, `sigma^2`, in the units of the network's input.
-      class_probs: `[num_classes]`, the class prior. Default: uniform.
+      class_probs: `[num_classes]`, positive, the class prior, known when the model
+        is made. Default: uniform.
       log_normalizer: `[num_classes]`, of the switches; see
         `StructuredSwitchPrior`. `None` where it is unknown.
       pixel_scale: Python `float`; the network sees `pixel_scale * pixels +
         pixel_shift`, by default in `[-1, 1]`.
       pixel_shift: Python `float`.
+      normalisation: `'per_class'` or `'joint'`, whether the switches are
+        normalized for each class or together with the classes. The latter needs
+        `log_normalizer` for `sample` and `log_prob`.
+      compensated: Python `bool`; see `StructuredSwitchPrior`, whose
+        `log_normalizer` is another then.
+      num_sweeps: Python `int`, the length of the chains that sample switches.
       validate_args: Python `bool`, as in TFP.
       name: Python `str` given to the operations.
 
     Raises:
-      ValueError: if `network` does not take images, or `variance` is not
-        positive.
+      ValueError: if `network` does not take images, or normalizes its renderings
+        and is to be compensated; `variance` is not positive; `class_probs` are
+        not the probabilities of the classes; or `normalisation` is unknown.
     """
     if network.input_shape.rank != 3:
       raise ValueError(
@@ -121,13 +164,48 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       )
     if not variance > 0:
       raise ValueError(f'{name}: `variance` must be positive, got {variance}.')
+    if compensated and network.rendering_normalizations:
+      raise ValueError(
+        f'{name}: a network that normalizes its renderings cannot be '
+        'compensated. Make it with `normalize_renderings=False`.'
+      )
+    if normalisation not in ('per_class', 'joint'):
+      raise ValueError(
+        f"{name}: `normalisation` must be 'per_class' or 'joint'; got "
+        f'{normalisation!r}.'
+      )
     self._network = network
     self._pixel_variance = tf.constant(variance, network.dtype)
     self._pixel_scale, self._pixel_shift = pixel_scale, pixel_shift
-    if class_probs is None:
-      class_probs = [1 / network.num_classes] * network.num_classes
-    self._class_log_probs = tf.math.log(tf.constant(class_probs, network.dtype))
+    self._class_log_probs = tf.math.log(
+      _checked_class_probs(name, class_probs, network)
+    )
     scale = math.sqrt(variance) / pixel_scale
+
+    def label():
+      logits = self._class_log_probs
+      if normalisation == 'per_class':
+        return tfd.Categorical(logits=logits)
+      if log_normalizer is None:
+        raise NotImplementedError(
+          f'{name}: under the joint normalisation the probability of a class '
+          'needs the normalizers of the switches. Give `log_normalizer` at '
+          'construction (`StructuredSwitchPrior.log_normalizer` computes or '
+          "estimates it), or `normalisation='per_class'`."
+        )
+      by_class = tf.convert_to_tensor(log_normalizer, logits.dtype)
+      return tfd.Categorical(logits=logits + by_class)
+
+    def prior(label):
+      return StructuredSwitchPrior(
+        network,
+        label,
+        variance,
+        log_normalizer,
+        num_sweeps,
+        compensated,
+        validate_args,
+      )
 
     def image(label, switches):
       flat, labels, shape = prior(label)._flatten_batch(switches)
@@ -136,20 +214,19 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       loc = tf.reshape(loc, tf.concat([shape, network.input_shape], axis=0))
       return tfd.Independent(tfd.Normal(loc, tf.constant(scale, loc.dtype)), 3)
 
-    def prior(label):
-      return StructuredSwitchPrior(
-        network, label, variance, log_normalizer=log_normalizer
-      )
-
     super().__init__(
-      {
-        'label': tfd.Categorical(logits=self._class_log_probs),
-        'switches': prior,
-        'image': image,
-      },
+      {'label': label, 'switches': prior, 'image': image},
       validate_args=validate_args,
       name=name,
     )
+
+  def _flatten(self, *args, **kwargs):
+    """Finds variables; all are in the network.
+
+    TFP would run the whole model first, block Gibbs sampling and all, for those
+    of distributions made on the way.
+    """
+    return tf.Module._flatten(self, *args, **kwargs)
 
   @classmethod
   def from_keras(cls, model, normalize_renderings=False, **kwargs):
@@ -186,9 +263,12 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       `switches` and `features`, lists with an entry for each layer; `logits`,
       `[batch, num_classes]`.
     """
-    result = self.network.propagate(self.scaled(images))
+    return with_one_more_if_empty(self._infer, self.scaled(images))
+
+  def _infer(self, x):
+    result = self.network.propagate(x)
     return RenderingInference(
-      tf.argmax(result.logits, axis=-1, output_type=tf.int32),
+      _most_likely(result.logits),
       self.network.switches(result.pre_activations),
       result.features,
       result.logits,
@@ -203,8 +283,113 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
 
     Returns:
       `Rendered`; the image is in the units of the network's input.
+
+    Raises:
+      ValueError: if the labels are no classes, or the switches not those of the
+        network.
     """
+    labels = self._checked_labels(labels)
+    switches = latent_checks.check_switches(self.name, self.network, switches)
     return self.network.render(labels, switches)
+
+  def joint_map(self, images, labels=None, num_sweeps=20):
+    """Looks for the switches, and the label, that fit an image best.
+
+        objective(y, z) = <x, h(y, z; 0)> + eta(y, z) = logit_y(x; z) - class_bias_y
+
+    From the switches that the classifier sets, each layer's are set to the best
+    given those of all others, where the sign of the rendering decides: a unit
+    goes to the state with the largest `h(l, p) value(state; l, p)`. The objective
+    never falls, starts from the logit, and ends where no single layer can do
+    better; that need not be the largest there is. Where all renderings are
+    nonnegative it is, and the switches are those of the classifier. With
+    `compensated=True`, and then alone, it is the log-density of label and
+    switches given the image, times `variance` and up to a constant.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      labels: integer `Tensor` of shape `[batch]`. `None` goes through all classes,
+        at the cost of each, and takes the one of the largest objective plus class
+        bias.
+      num_sweeps: Python `int`, how often to go through all layers at most.
+
+    Returns:
+      `JointMap`: `label`, int32 `[batch]`; `switches`; `objective`, `[batch]`;
+      `num_sweeps`, scalar, how many there were; `has_converged`, `[batch]`, whether
+      the last one changed nothing.
+
+    Raises:
+      ValueError: if the network normalizes its renderings, or the labels are no
+        classes.
+    """
+    if self.network.rendering_normalizations:
+      raise ValueError(
+        f'{self.name}: the network normalizes its renderings, which do not say '
+        'then what switches do to the logits. Make it with '
+        '`normalize_renderings=False`.'
+      )
+    x = self.scaled(images)
+    if labels is not None:
+      return self._ascend(x, self._checked_labels(labels), num_sweeps)
+    count, num_classes = tf.shape(x)[0], self.network.num_classes
+    found = self._ascend(
+      tf.repeat(x, num_classes, axis=0),
+      tf.tile(tf.range(num_classes), [count]),
+      num_sweeps,
+    )
+    _, class_bias = self.network.biases()
+    scores = tf.reshape(found.objective, [count, num_classes]) + class_bias
+    best = num_classes * tf.range(count) + _most_likely(scores)
+    label, switches, objective, has_converged = tf.nest.map_structure(
+      lambda values: tf.gather(values, best),
+      (found.label, found.switches, found.objective, found.has_converged),
+    )
+    return JointMap(label, switches, objective, found.num_sweeps, has_converged)
+
+  def _ascend(self, x, labels, num_sweeps):
+    start = self.network.switches(self.network.propagate(x).pre_activations)
+    return JointMap(
+      labels,
+      *switch_blocks.ascend(self.network, x, labels, start, num_sweeps),
+    )
+
+  def rendering_statistics(self, images, latent_modes=('mode_normalised',)):
+    """All there is to say about images, from one pass up and one back.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      latent_modes: sequence of `LATENT_MODES`; see `log_prob_terms`.
+
+    Returns:
+      `RenderingStatistics`:
+      logits: `[batch, num_classes]`.
+      latent: `dict` of the latent terms by mode, `[batch]`, in nats.
+      log_prob: `[batch]`, the sum of the terms of `log_prob_terms` with
+        `'mode_normalised'`, in nats.
+      layer_etas: `[batch, num_layers]`; see `layer_terms`.
+      layer_reconstructions: `[batch, num_layers + 1]`; see `layer_terms`.
+
+    Raises:
+      ValueError: if a latent mode is unknown.
+    """
+    self._check_modes(latent_modes)
+
+    def evaluate(x):
+      inferred = self._inferred(x)
+      latent = {
+        mode: self._latent(mode, inferred)
+        for mode in {'mode_normalised', *latent_modes}
+      }
+      reconstruction, label = self._pixel_and_label_terms(inferred)
+      return RenderingStatistics(
+        inferred.propagated.logits,
+        {mode: latent[mode] for mode in latent_modes},
+        reconstruction + latent['mode_normalised'] + label,
+        inferred.layer_etas,
+        self._layer_reconstructions(inferred, masked=False),
+      )
+
+    return with_one_more_if_empty(evaluate, self.scaled(images))
 
   def log_prob_terms(self, images, latent='mode_normalised'):
     """Splits a lower bound on an image's log-probability into terms.
@@ -212,9 +397,9 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     At the label and the switches `(y, z)` that the classifier infers,
 
         reconstruction = -|x - h(0)|^2 / (2 variance)
-        label = log p(y)
+        label = log p0(y)
 
-    and `latent` is, by mode, in nats (`rpn`: as the authors' loss):
+    with `p0` the class prior that was given, and `latent` is, by mode, in nats (`rpn`: as the authors' loss):
 
     - `eta`: `eta(y, z) / variance`, the exponent of the structured prior. Its
       normalizer, the same for all images of a class, is left out.
@@ -228,6 +413,10 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     - `layerwise`: the log-probability of the switches under
       `LayerwiseSwitchPrior`, which is normalized.
 
+    Whether the model is compensated, or normalized jointly, makes no difference
+    here. Of a network that normalizes its renderings, `eta` is the same sum with
+    the normalized ones.
+
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
       latent: one of `LATENT_MODES`.
@@ -238,13 +427,16 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Raises:
       ValueError: if `latent` is unknown.
     """
-    x, label, rendered, inference = self.infer_and_render(images)
-    reconstruction = -_sum_of_squares(x - rendered.image) / 2
-    return RenderingTerms(
-      reconstruction / self._pixel_variance,
-      self._latent(latent, x, label, rendered, inference),
-      tf.gather(self._class_log_probs, label),
-    )
+    self._check_modes([latent])
+
+    def evaluate(x):
+      inferred = self._inferred(x)
+      reconstruction, label = self._pixel_and_label_terms(inferred)
+      return RenderingTerms(
+        reconstruction, self._latent(latent, inferred), label
+      )
+
+    return with_one_more_if_empty(evaluate, self.scaled(images))
 
   def latent_log_prob(self, images, mode='mode_normalised'):
     """The latent term of `log_prob_terms`.
@@ -256,58 +448,136 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Returns:
       `Tensor` of shape `[batch]`.
     """
-    return self._latent(mode, *self.infer_and_render(images))
+    self._check_modes([mode])
+    return with_one_more_if_empty(
+      lambda x: self._latent(mode, self._inferred(x)), self.scaled(images)
+    )
 
-  def layer_terms(self, images):
+  def layer_terms(self, images, masked=False):
     """The share of each layer in `eta`, and how well each is rendered.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      masked: Python `bool`; see `layer_reconstruction`.
 
     Returns:
       eta: `[batch, num_layers]`, `<b(l), s(l) * h(l)>`; the sum over layers is
         `eta(y, z)`.
-      reconstruction: `[batch, num_layers + 1]`, `-|g(l) - h(l)|^2` of the image
-        and of the features of each layer.
+      reconstruction: `[batch, num_layers + 1]`; see `layer_reconstruction`.
     """
-    x, _, rendered, inference = self.infer_and_render(images)
+
+    def evaluate(x):
+      inferred = self._inferred(x)
+      return (
+        inferred.layer_etas,
+        self._layer_reconstructions(inferred, masked),
+      )
+
+    return with_one_more_if_empty(evaluate, self.scaled(images))
+
+  def layer_reconstruction(self, images, masked=False):
+    """How well the image and the features of each layer are rendered.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      masked: Python `bool`, whether features are compared to the renderings after
+        the rectifier of their own layer: those of units that are off are
+        multiplied by its slope.
+
+    Returns:
+      `Tensor` of shape `[batch, num_layers + 1]`: `-|g(l) - h(l)|^2` of the image,
+      `l = 0`, in the units of the network's input, and of each layer; `masked`
+      `-|g(l) - s(l) * h(l)|^2` of the layers.
+    """
+    return with_one_more_if_empty(
+      lambda x: self._layer_reconstructions(self._inferred(x), masked),
+      self.scaled(images),
+    )
+
+  def _inferred(self, x):
+    label, propagated, rendered = self.network.propagate_and_render(
+      x, _most_likely
+    )
+    return _Inferred(x, label, propagated, rendered, self._layer_etas(rendered))
+
+  def _layer_etas(self, rendered):
     biases, _ = self.network.biases()
-    eta = [
+    etas = [
       _sum_event(bias * gradient)
       for bias, gradient in zip(biases, rendered.pre_activations, strict=True)
     ]
-    reconstruction = [
-      -_sum_of_squares(g - h)
-      for g, h in zip(
-        [x, *inference.features],
-        [rendered.image, *rendered.features],
-        strict=True,
-      )
-    ]
-    return tf.stack(eta, axis=-1), tf.stack(reconstruction, axis=-1)
+    return tf.stack(etas, axis=-1)
 
-  def _latent(self, mode, x, label, rendered, inference):
-    if mode not in LATENT_MODES:
-      raise ValueError(
-        f'{self.name}: the latent mode must be one of '
-        f'{", ".join(LATENT_MODES)}; got {mode!r}.'
-      )
+  def _layer_reconstructions(self, inferred, masked):
+    x, rendered = inferred.x, inferred.rendered
+    reconstructions = [_sum_of_squares(x - rendered.image)]
+    for layer, g, h in zip(
+      self.network.layers,
+      inferred.propagated.features,
+      rendered.features,
+      strict=True,
+    ):
+      if masked:
+        slope = tf.constant(layer.slope, h.dtype)
+        h *= tf.where(g > 0, tf.ones([], h.dtype), slope)
+      reconstructions.append(_sum_of_squares(g - h))
+    return -tf.stack(reconstructions, axis=-1)
+
+  def _pixel_and_label_terms(self, inferred):
+    squares = _sum_of_squares(inferred.x - inferred.rendered.image)
+    label = tf.gather(self._class_log_probs, inferred.label)
+    return -squares / (2 * self._pixel_variance), label
+
+  def _latent(self, mode, inferred):
     if mode == 'layerwise':
-      prior = LayerwiseSwitchPrior(self.network, label, self._pixel_variance)
-      return prior.log_prob(self.network.switches(inference.pre_activations))
+      prior = LayerwiseSwitchPrior(
+        self.network, inferred.label, self._pixel_variance
+      )
+      log_prob, _ = prior._terms_of_renderings(
+        inferred.rendered.features,
+        self.network.switches(inferred.propagated.pre_activations),
+      )
+      return log_prob
     if mode == 'rpn':
-      path = self.rendering_path_normalization(rendered)
+      path = self.rendering_path_normalization(inferred.rendered)
       return -self.network.input_shape.num_elements() * path
-    eta = rendered.class_score - _sum_event(x * rendered.image)
+    eta = tf.reduce_sum(inferred.layer_etas, axis=-1)
     if mode == 'mode_normalised':
-      eta -= tf.gather(self._zero_image_scores(), label)
+      eta -= tf.gather(self._zero_image_etas(), inferred.label)
     return eta / self._pixel_variance
 
-  def _zero_image_scores(self):
+  def _zero_image_etas(self):
     """`eta` of the zero image's own switches, `[num_classes]`."""
-    zero = tf.zeros([1, *self.network.input_shape], self.network.dtype)
-    _, class_bias = self.network.biases()
-    return (self.network.propagate(zero).logits - class_bias)[0]
+    network = self.network
+    if network.rendering_normalizations:
+      # They are no gradients of the logits: every class is rendered.
+      labels = tf.range(network.num_classes)
+      zeros = network.zero_images(network.num_classes)
+      rendered = network.render(labels, images=zeros)
+      return tf.reduce_sum(self._layer_etas(rendered), axis=-1)
+    _, class_bias = network.biases()
+    return (network.propagate(network.zero_images()).logits - class_bias)[0]
+
+  def _check_modes(self, modes):
+    for mode in modes:
+      if mode not in LATENT_MODES:
+        raise ValueError(
+          f'{self.name}: the latent mode must be one of '
+          f'{", ".join(LATENT_MODES)}; got {mode!r}.'
+        )
+
+  def _checked_labels(self, labels, minimum=0):
+    labels = tf.convert_to_tensor(labels, dtype_hint=tf.int32)
+    num_classes = self.network.num_classes
+    latent_checks.check_labels(self.name, labels, num_classes, minimum)
+    labels = tf.cast(labels, tf.int32)
+    if not self.validate_args:
+      return labels
+    assertions = latent_checks.assert_labels(
+      self.name, labels, num_classes, minimum
+    )
+    with tf.control_dependencies(assertions):
+      return tf.identity(labels)
 
   def rendering_path_normalization(self, rendered):
     """How far renderings are from those of the zero image and all classes.
@@ -325,7 +595,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     """
     biases, _ = self.network.biases()
     biases = [tf.stop_gradient(bias) for bias in biases]
-    zero = tf.zeros([1, *self.network.input_shape], self.network.dtype)
+    zero = self.network.zero_images()
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(zero)
       result = self.network.propagate(zero)
@@ -358,12 +628,14 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       propagated: `Propagated`.
     """
 
+    if labels is not None:
+      labels = self._checked_labels(labels, minimum=-1)
+
     def choose_labels(logits):
-      inferred = tf.argmax(logits, axis=-1, output_type=tf.int32)
-      if labels is None:
-        return inferred
-      given = tf.cast(labels, tf.int32)
-      return tf.where(given < 0, inferred, given)
+      inferred = _most_likely(logits)
+      return (
+        inferred if labels is None else tf.where(labels < 0, inferred, labels)
+      )
 
     x = self.scaled(images)
     labels_used, propagated, rendered = self.network.propagate_and_render(
@@ -382,6 +654,29 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       )
     images = tf.cast(images, self.network.dtype)
     return self._pixel_scale * images + self._pixel_shift
+
+
+def _checked_class_probs(name, class_probs, network):
+  num_classes = network.num_classes
+  if class_probs is None:
+    class_probs = [1 / num_classes] * num_classes
+  probs = np.asarray(class_probs, np.float64)
+  if probs.shape != (num_classes,):
+    raise ValueError(
+      f'{name}: `class_probs` must be the probabilities of the {num_classes} '
+      f'classes; got shape {probs.shape}.'
+    )
+  # Of float32 probabilities, the sum is one so far.
+  if not (probs > 0).all() or abs(probs.sum() - 1) > 1e-5:
+    raise ValueError(
+      f'{name}: `class_probs` must be positive and add up to one; got {probs}, '
+      f'which add up to {probs.sum()}.'
+    )
+  return tf.constant(probs, network.dtype)
+
+
+def _most_likely(logits):
+  return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
 
 def _sum_event(values):

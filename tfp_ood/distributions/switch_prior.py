@@ -5,6 +5,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood.distributions import latent_checks
+
 __all__ = ['SwitchPrior']
 
 
@@ -71,50 +73,29 @@ class SwitchPrior(tfp.distributions.Distribution):
     Returns:
       `Tensor` of shape `[sample..., batch...]`.
     """
-    flat, labels, shape = self._flatten_batch(switches)
-    etas = tf.gather(self._class_etas(flat), labels, batch_dims=1)
-    return tf.reshape(etas, shape)
+    with self._name_and_control_scope('eta'):
+      flat, labels, shape = self._flatten_batch(switches)
+      etas = tf.gather(self._class_etas(flat), labels, batch_dims=1)
+      return tf.reshape(etas, shape)
 
   def _class_etas(self, switches):
     """Returns `eta` for every class, `[batch, num_classes]`."""
     count = tf.shape(tf.nest.flatten(switches)[0])[0]
-    zeros = tf.zeros([count, *self.network.input_shape], self.network.dtype)
+    zeros = self.network.zero_images(count)
     _, class_bias = self.network.biases()
     return self.network.propagate(zeros, switches).logits - class_bias
 
-  def _conditional_logits(self, switches, labels, index):
-    """Log-odds of the states of one layer's units, given all other layers.
-
-    `eta` is linear in the features of the layer, with the rendering from above
-    for coefficients, and the pre-activations from below do not depend on the
-    layer's own switches: its units are independent.
-    """
-    layer = self.network.layers[index]
-    count = tf.shape(labels)[0]
-    zeros = tf.zeros([count, *self.network.input_shape], self.network.dtype)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(zeros)
-      result = self.network.propagate(zeros, switches)
-      scores = tf.gather(result.logits, labels, batch_dims=1)
-    h = tape.gradient(
-      scores,
-      result.features[index],
-      unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    return self._state_logits(layer, h, result.pre_activations[index])
-
-  def _state_logits(self, layer, h, u):
-    """Log-odds of the states of a layer's units, `[batch, ..., num_states]`."""
-    return h[..., tf.newaxis] * layer.state_values(u) / self.variance
-
-  def _draw(self, logits, seed):
-    shape = tf.shape(logits)
-    flat = tf.reshape(logits, [-1, shape[-1]])
+  def _draw(self, layer, logits, seed):
+    """Draws the states of a layer's units, and returns its switches."""
+    flat = tf.reshape(logits, [-1, layer.num_states])
     states = tf.random.stateless_categorical(flat, 1, seed, dtype=tf.int32)
-    return tf.reshape(states, shape[:-1])
+    return layer.switches_of_states(
+      tf.reshape(states, [-1, *layer.feature_shape])
+    )
 
   def _flatten_batch(self, switches):
-    """Gives switches and labels one batch dimension."""
+    """Checks switches, and gives them and the labels one batch dimension."""
+    switches = latent_checks.check_switches(self.name, self.network, switches)
     first = tf.nest.flatten(switches)[0]
     event_rank = self.network.layers[0].feature_shape.rank
     shape = tf.shape(first)[: tf.rank(first) - event_rank]
@@ -143,13 +124,17 @@ class SwitchPrior(tfp.distributions.Distribution):
     flat = tf.reshape(self.labels, [1, -1])
     return tf.reshape(tf.tile(flat, [n, 1]), [-1])
 
-  def _zero_switches(self, count):
-    return [
-      layer.switches_of_states(
-        tf.zeros([count, *layer.feature_shape], tf.int32)
+  def _parameter_control_dependencies(self, is_init):
+    if is_init:
+      latent_checks.check_labels(
+        self.name, self.labels, self.network.num_classes
       )
-      for layer in self.network.layers
-    ]
+      return []
+    if not self.validate_args:
+      return []
+    return latent_checks.assert_labels(
+      self.name, self.labels, self.network.num_classes
+    )
 
   def _event_shape(self):
     return [

@@ -8,6 +8,7 @@ its name.
 """
 
 import collections
+import functools
 
 import tensorflow as tf
 
@@ -17,9 +18,11 @@ __all__ = ['Affine', 'MaxPool', 'Rectifier', 'Step', 'read_keras_graph']
 
 # What a layer does to its inputs, a list of tensors; `train` where it does
 # something else in training: it takes the inputs and a context manager, under
-# which no rendering goes back through what is computed.
+# which no rendering goes back through what is computed. `absolute` is the linear
+# part with the absolute values of its coefficients; `None` where they are not
+# known.
 Affine = collections.namedtuple(
-  'Affine', ['function', 'name', 'train'], defaults=(None,)
+  'Affine', ['function', 'name', 'train', 'absolute'], defaults=(None, None)
 )
 Rectifier = collections.namedtuple('Rectifier', ['slope', 'name'])
 MaxPool = collections.namedtuple(
@@ -169,12 +172,13 @@ def _operations(layer):
   if kind == 'GlobalMaxPooling2D':
     _check_channels_last(layer)
     pool = MaxPool(None, None, 'valid', layer.name)
-    return [pool] if layer.keepdims else [pool, Affine(_squeeze, layer.name)]
+    squeeze = Affine(_squeeze, layer.name, absolute=_squeeze)
+    return [pool] if layer.keepdims else [pool, squeeze]
   if kind in ('Conv2D', 'DepthwiseConv2D'):
-    affine = Affine(_convolution(layer), layer.name)
+    affine = _with_kernel(_convolution(layer), layer)
     return [affine, *_activation(layer.activation, layer.name)]
   if kind == 'Dense':
-    affine = Affine(_dense(layer), layer.name)
+    affine = _with_kernel(_product, layer)
     return [affine, *_activation(layer.activation, layer.name)]
   # Keras 3 has operations, `x + y`, of the names of layers.
   if kind in _AFFINE and hasattr(layer, 'trainable_weights'):
@@ -221,7 +225,29 @@ def _rectifier(layer, kind):
   return Rectifier(slope, layer.name)
 
 
+def _with_kernel(multiply, layer):
+  """Makes an affine map of a kernel, how to multiply by it, and a bias."""
+
+  def kernel():
+    # Keras 2 has a name of its own for the kernel of a depthwise convolution.
+    kernel = getattr(layer, 'depthwise_kernel', None)
+    return tf.convert_to_tensor(layer.kernel if kernel is None else kernel)
+
+  def apply(inputs):
+    outputs = multiply(inputs[0], kernel())
+    if layer.bias is None:
+      return outputs
+    return outputs + tf.convert_to_tensor(layer.bias)
+
+  return Affine(
+    apply,
+    layer.name,
+    absolute=lambda inputs: multiply(inputs[0], tf.abs(kernel())),
+  )
+
+
 def _convolution(layer):
+  """Returns the function that convolves inputs with a kernel, as a layer does."""
   _check_channels_last(layer)
   options = dict(
     padding=layer.padding.upper(), dilations=list(layer.dilation_rate)
@@ -229,19 +255,12 @@ def _convolution(layer):
   if type(layer).__name__ == 'Conv2D':
     if getattr(layer, 'groups', 1) != 1:
       raise ValueError(f'The layer {layer.name} is a grouped convolution.')
-    # Unlike `tf.nn.conv2d`, dilated on a CPU it has a gradient.
-    convolution, kernel = tf.nn.convolution, layer.kernel
     options['strides'] = list(layer.strides)
     options['data_format'] = 'NHWC'  # For second derivatives.
-  else:
-    convolution = tf.nn.depthwise_conv2d
-    # Keras 3 calls it a kernel.
-    kernel = getattr(layer, 'depthwise_kernel', None)
-    kernel = layer.kernel if kernel is None else kernel
-    options['strides'] = [1, *layer.strides, 1]
-  return lambda inputs: _with_bias(
-    convolution(inputs[0], tf.convert_to_tensor(kernel), **options), layer
-  )
+    # Unlike `tf.nn.conv2d`, dilated on a CPU it has a gradient.
+    return functools.partial(tf.nn.convolution, **options)
+  options['strides'] = [1, *layer.strides, 1]
+  return functools.partial(tf.nn.depthwise_conv2d, **options)
 
 
 def _check_channels_last(layer):
@@ -256,16 +275,8 @@ def _squeeze(inputs):
   return tf.squeeze(inputs[0], axis=[1, 2])
 
 
-def _dense(layer):
-  return lambda inputs: _with_bias(
-    tf.tensordot(inputs[0], tf.convert_to_tensor(layer.kernel), axes=1), layer
-  )
-
-
-def _with_bias(outputs, layer):
-  if layer.bias is None:
-    return outputs
-  return outputs + tf.convert_to_tensor(layer.bias)
+def _product(inputs, kernel):
+  return tf.tensordot(inputs, kernel, axes=1)
 
 
 def _of_keras(layer):
@@ -276,16 +287,37 @@ def _of_keras(layer):
     return layer(inputs if len(inputs) > 1 else inputs[0], **kwargs)
 
   if kind not in _DIFFER_IN_TRAINING:
-    return Affine(apply, layer.name)
+    return Affine(apply, layer.name, absolute=_absolute(apply, layer))
 
   def evaluate(inputs):
     return apply(inputs, training=False)
 
+  def train(inputs, pause):
+    return apply(inputs, training=True)
+
   if kind == 'BatchNormalization':
-    return Affine(evaluate, layer.name, batch_normalization(layer))
-  return Affine(
-    evaluate, layer.name, lambda inputs, pause: apply(inputs, training=True)
-  )
+    train = batch_normalization(layer)
+  return Affine(evaluate, layer.name, train, _absolute(evaluate, layer))
+
+
+def _absolute(function, layer):
+  """Returns the linear part of a layer, by absolute values of coefficients."""
+  kind = type(layer).__name__
+  if kind == 'Subtract':
+    return tf.add_n
+  # Cubic interpolation has negative coefficients, and they overlap.
+  if kind == 'UpSampling2D' and layer.interpolation not in (
+    'nearest',
+    'bilinear',
+  ):
+    return None
+
+  # All others have nonnegative coefficients, or one for each output.
+  def absolute(inputs):
+    zeros = [tf.zeros_like(values) for values in inputs]
+    return tf.abs(function(inputs) - function(zeros))
+
+  return absolute
 
 
 def _as_list(value):
