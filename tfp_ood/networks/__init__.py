@@ -2,13 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks inside the models."""
 
+from tfp_ood.networks.adaptive_batch_normalization import (
+  AdaptiveBatchNormalization,
+  statistics_of_the_batch,
+)
 from tfp_ood.networks.classifiers import (
   alexnet_like,
   all_cnn_c,
   all_conv13,
   small_resnet,
 )
+from tfp_ood.networks.convolutional_autoencoder import (
+  convolutional_decoder,
+  convolutional_encoder,
+)
 from tfp_ood.networks.coupling_network import CouplingNetwork
+from tfp_ood.networks.masked_network import masked_network
 from tfp_ood.networks.piecewise_linear import (
   PiecewiseLinearNetwork,
   Propagated,
@@ -20,6 +29,7 @@ from tfp_ood.networks.tracking import trackable_parts
 from tfp_ood.networks.zero_convolution import ZeroConvolution
 
 __all__ = [
+  'AdaptiveBatchNormalization',
   'CouplingNetwork',
   'PiecewiseLinearNetwork',
   'Propagated',
@@ -30,6 +40,10 @@ __all__ = [
   'alexnet_like',
   'all_cnn_c',
   'all_conv13',
+  'convolutional_decoder',
+  'convolutional_encoder',
+  'masked_network',
   'small_resnet',
+  'statistics_of_the_batch',
   'trackable_parts',
 ]
