@@ -123,13 +123,28 @@ _REGISTRY = {
 # Joint distributions with latents and their priors, which are no flows: in
 # test_neural_rendering_model.py and test_switch_priors.py.
 _ELSEWHERE = {
+  'Autoencoder',
+  'DiscretizedLogistic',
+  'ElboTerms',
+  'InverseAutoregressiveNormal',
+  'JointMap',
   'LATENT_MODES',
   'LayerwiseSwitchPrior',
   'LogNormalizer',
   'NeuralRenderingModel',
+  'PixelCategorical',
   'RenderingInference',
+  'RenderingStatistics',
   'RenderingTerms',
   'StructuredSwitchPrior',
+  'VampPrior',
+  'VariationalAutoencoder',
+  'autoencoder',
+  'autoregressive_flow_prior',
+  'normal_mixture_prior',
+  'pixel_likelihood',
+  'posterior_layer',
+  'variational_autoencoder',
 }
 
 

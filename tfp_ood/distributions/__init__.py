@@ -2,15 +2,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole models of an image: everything here has `log_prob` and `sample`."""
 
+from tfp_ood.distributions.autoencoder import Autoencoder
+from tfp_ood.distributions.convolutional_autoencoders import (
+  autoencoder,
+  variational_autoencoder,
+)
+from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
+from tfp_ood.distributions.latent_priors import (
+  autoregressive_flow_prior,
+  normal_mixture_prior,
+)
 from tfp_ood.distributions.layerwise_switch_prior import LayerwiseSwitchPrior
 from tfp_ood.distributions.learned_normal import learned_normal
 from tfp_ood.distributions.neural_rendering_model import (
   LATENT_MODES,
+  JointMap,
   NeuralRenderingModel,
   RenderingInference,
+  RenderingStatistics,
   RenderingTerms,
+)
+from tfp_ood.distributions.pixel_likelihoods import (
+  PixelCategorical,
+  pixel_likelihood,
+)
+from tfp_ood.distributions.posterior_layers import (
+  InverseAutoregressiveNormal,
+  posterior_layer,
 )
 from tfp_ood.distributions.second_order import (
   ConstantVolumeSecondOrderDifference,
@@ -20,20 +40,40 @@ from tfp_ood.distributions.structured_switch_prior import (
   LogNormalizer,
   StructuredSwitchPrior,
 )
+from tfp_ood.distributions.vamp_prior import VampPrior
+from tfp_ood.distributions.variational_autoencoder import (
+  ElboTerms,
+  VariationalAutoencoder,
+)
 
 __all__ = [
   'LATENT_MODES',
+  'Autoencoder',
   'ConstantVolumeSecondOrderDifference',
+  'DiscretizedLogistic',
+  'ElboTerms',
   'ImageFlow',
+  'InverseAutoregressiveNormal',
+  'JointMap',
   'LayerwiseSwitchPrior',
   'LogNormalizer',
   'LogProbTerms',
   'NeuralRenderingModel',
+  'PixelCategorical',
   'RenderingInference',
+  'RenderingStatistics',
   'RenderingTerms',
   'StructuredSwitchPrior',
+  'VampPrior',
+  'VariationalAutoencoder',
+  'autoencoder',
+  'autoregressive_flow_prior',
   'constant_volume_glow',
   'constant_volume_second_order_difference',
   'glow',
   'learned_normal',
+  'normal_mixture_prior',
+  'pixel_likelihood',
+  'posterior_layer',
+  'variational_autoencoder',
 ]
