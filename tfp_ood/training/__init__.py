@@ -13,6 +13,7 @@ from tfp_ood.training.rendering_model import (
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.strategies import STRATEGIES, make_strategy
 from tfp_ood.training.time_limit import TimeLimit
+from tfp_ood.training.variational_model import VariationalModel
 from tfp_ood.training.weights import load_weights, save_weights
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
   'RenderingModel',
   'StopOnNaN',
   'TimeLimit',
+  'VariationalModel',
   'adam',
   'export_saved_model',
   'load_weights',

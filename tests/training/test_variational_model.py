@@ -1,0 +1,218 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of training variational autoencoders with Keras."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
+
+import tfp_ood
+
+tfd = tfp.distributions
+
+_SHAPE = [16, 16, 1]
+_SIZE = 256
+_METRICS = {'loss', 'elbo', 'reconstruction', 'kl', 'bits_per_dim'}
+
+
+def _images(number, seed=0):
+  generator = np.random.default_rng(seed)
+  coarse = generator.uniform(0, 256, size=[number, 2, 2, 1])
+  fine = coarse.repeat(8, axis=1).repeat(8, axis=2)
+  fine += generator.normal(0, 10, size=fine.shape)
+  return np.clip(fine, 0, 255).astype(np.uint8)
+
+
+def _batches(images, batch_size=16):
+  return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+
+
+def _vae(**kwargs):
+  return tfp_ood.distributions.variational_autoencoder(
+    _SHAPE, latent_size=3, width=2, seed=1, **kwargs
+  )
+
+
+def _compiled(distribution, optimizer=None, **kwargs):
+  model = tfp_ood.training.VariationalModel(distribution, **kwargs)
+  model.compile(optimizer or tfp_ood.training.adam(1e-2))
+  return model
+
+
+def test_fit_lowers_the_loss_and_moves_every_variable():
+  model = _compiled(_vae())
+  dataset = _batches(_images(64))
+  before = [variable.numpy() for variable in model.distribution.variables]
+  history = model.fit(dataset, epochs=8, verbose=0, validation_data=dataset)
+  losses = history.history['loss']
+  assert set(history.history) == _METRICS | {f'val_{name}' for name in _METRICS}
+  assert losses[-1] < losses[0] - 0.1
+  # The statistics of batch normalization too.
+  for variable, old in zip(model.distribution.variables, before, strict=True):
+    assert np.abs(variable.numpy() - old).max() > 1e-6, variable.name
+
+
+def test_evaluation_is_the_elbo_and_leaves_the_statistics_alone():
+  vae = _vae()
+  model = _compiled(vae, beta=3.0)
+  images = _images(23)
+  before = [variable.numpy() for variable in vae.variables]
+  scores = model.evaluate(_batches(images, 7), verbose=0, return_dict=True)
+  for variable, old in zip(vae.variables, before, strict=True):
+    np.testing.assert_array_equal(variable, old)
+  terms = vae.elbo_terms(images)
+  kl = -(terms.log_prior + terms.posterior_entropy)
+  bits = _SIZE * math.log(2)
+  expected = {
+    'elbo': sum(terms),
+    'kl': kl,
+    'reconstruction': terms.reconstruction,
+    'bits_per_dim': -sum(terms) / bits,
+    # The divergence counts `beta` times, once and for all.
+    'loss': (-terms.reconstruction + 3 * kl) / bits,
+  }
+  assert set(scores) == set(expected)
+  for name, values in expected.items():
+    np.testing.assert_allclose(
+      scores[name], np.mean(values), rtol=1e-4, err_msg=name
+    )
+  np.testing.assert_allclose(
+    model.predict(_batches(images, 7), verbose=0), vae.log_prob(images), 1e-4
+  )
+
+
+def test_the_loss_at_beta_one_is_the_elbo():
+  history = _compiled(_vae()).fit(_batches(_images(16)), verbose=0).history
+  np.testing.assert_allclose(
+    history['loss'], history['bits_per_dim'], rtol=1e-5
+  )
+  np.testing.assert_allclose(
+    history['elbo'],
+    np.subtract(history['reconstruction'], history['kl']),
+    rtol=1e-5,
+  )
+
+
+class _Weights(tf_keras.callbacks.Callback):
+  """The weight of the divergence in each step, from its share in the loss."""
+
+  def on_train_begin(self, logs=None):
+    self.weights = []
+
+  def on_train_batch_end(self, batch, logs=None):
+    bits = _SIZE * math.log(2)
+    penalty = logs['loss'] * bits + logs['reconstruction']
+    self.weights.append(penalty / logs['kl'])
+    self.model.reset_metrics()
+
+
+def test_the_weight_of_the_divergence_rises_and_goes_on_after_resuming():
+  still = tf_keras.optimizers.SGD(0.0)
+  model = _compiled(_vae(), still, beta=2.0, warmup_steps=4)
+  watch = _Weights()
+  dataset = _batches(_images(48))
+  model.fit(dataset, verbose=0, callbacks=[watch])
+  np.testing.assert_allclose(watch.weights, [0.5, 1.0, 1.5], rtol=1e-2)
+  model.fit(dataset, verbose=0, callbacks=[watch])
+  np.testing.assert_allclose(watch.weights, [2.0, 2.0, 2.0], rtol=1e-2)
+
+
+@pytest.mark.parametrize('free_bits', [1e-6, 1e4])
+def test_free_bits_are_free(free_bits):
+  still = tf_keras.optimizers.SGD(0.0)
+  model = _compiled(_vae(), still, free_bits=free_bits)
+  images = _images(16)
+  scores = model.evaluate(_batches(images), verbose=0, return_dict=True)
+  bits = _SIZE * math.log(2)
+  penalty = max(scores['kl'], free_bits * math.log(2))
+  np.testing.assert_allclose(
+    scores['loss'], (penalty - scores['reconstruction']) / bits, rtol=1e-5
+  )
+  # A divergence below them has no gradient.
+  with tf.GradientTape(persistent=True) as tape:
+    terms = model.distribution.elbo_terms(images)
+    loss, _ = model._loss_and_measures(terms, 1.0)
+  gradient = tape.gradient(loss, terms.log_prior)
+  assert np.all((gradient.numpy() == 0) == (free_bits > 1))
+
+
+def test_noise_differs_by_step_and_not_by_run():
+  losses = []
+
+  class _Losses(tf_keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+      losses.append(logs['loss'])
+      self.model.reset_metrics()
+
+  dataset = tf.data.Dataset.from_tensors(_images(16)).repeat(3)
+  for global_seed, seed in ((1, 4), (2, 4), (2, 5)):
+    tf.random.set_seed(global_seed)
+    model = _compiled(_vae(), tf_keras.optimizers.SGD(0.0), seed=seed)
+    model.fit(dataset, verbose=0, callbacks=[_Losses()])
+  first, second, other = np.reshape(losses, [3, 3])
+  np.testing.assert_array_equal(first, second)
+  assert (first != other).all()
+  assert len(set(first)) == 3
+
+
+def test_an_autoencoder_trains_too():
+  model = tfp_ood.distributions.autoencoder(
+    _SHAPE, latent_size=3, width=2, seed=1
+  )
+  history = _compiled(model).fit(_batches(_images(64)), epochs=4, verbose=0)
+  losses = history.history['loss']
+  assert losses[-1] < losses[0]
+  np.testing.assert_array_equal(history.history['kl'], 0)
+
+
+def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
+  class _Stop(tf_keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+      if int(self.model.optimizer.iterations.numpy()) == 3:
+        raise KeyboardInterrupt
+
+  # Keras starts a data set anew: its batches are all alike.
+  dataset = tf.data.Dataset.from_tensors(_images(16)).repeat(4)
+
+  def fit(model, *callbacks):
+    model.fit(dataset, epochs=2, verbose=0, callbacks=list(callbacks))
+
+  def backup():
+    return tf_keras.callbacks.BackupAndRestore(tmp_path, save_freq=1)
+
+  whole = _compiled(_vae(), warmup_steps=6)
+  fit(whole)
+  with pytest.raises(KeyboardInterrupt):
+    fit(_compiled(_vae(), warmup_steps=6), backup(), _Stop())
+  resumed = _compiled(_vae(), warmup_steps=6)
+  fit(resumed, backup())
+  assert int(resumed.optimizer.iterations) == 8
+  for variable, other in zip(
+    resumed.distribution.variables, whole.distribution.variables, strict=True
+  ):
+    np.testing.assert_allclose(variable, other, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_files(tmp_path):
+  vae = _vae()
+  _compiled(vae).fit(_batches(_images(32)), verbose=0)
+  path = tmp_path / 'vae.weights'
+  tfp_ood.training.save_weights(vae, path)
+  restored = _vae()
+  tfp_ood.training.load_weights(restored, path)
+  images = _images(4)
+  np.testing.assert_array_equal(restored.log_prob(images), vae.log_prob(images))
+
+
+def test_errors():
+  with pytest.raises(ValueError, match='has no method `elbo_terms`'):
+    tfp_ood.training.VariationalModel(
+      tfp_ood.distributions.learned_normal(_SHAPE)
+    )
+  for name in ('beta', 'warmup_steps', 'free_bits'):
+    with pytest.raises(ValueError, match=f'`{name}` must not be negative'):
+      tfp_ood.training.VariationalModel(_vae(), **{name: -1})
