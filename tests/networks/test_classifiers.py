@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 from conformance import classifier_registry as registry
 
+import tfp_ood
 from tfp_ood import networks
 
 _PRESETS = {
@@ -82,6 +83,36 @@ def test_the_rendering_is_the_gradient_of_the_logit(name):
     np.testing.assert_allclose(
       rendered.image, gradient, rtol=1e-8, atol=1e-10 * np.abs(gradient).max()
     )
+
+
+@every_preset
+def test_identities_at_full_size_in_single_precision(name):
+  model = registry.perturb_weights(_PRESETS[name](), scale=0.3)
+  nrm = tfp_ood.distributions.NeuralRenderingModel.from_keras(model)
+  images = registry.inputs(nrm.network, 2)
+  images = tf.cast(tf.round(127.5 + 40 * tf.cast(images, tf.float32)), tf.uint8)
+  inferred = nrm.infer(images)
+  scaled = nrm.scaled(images)
+  with tf.GradientTape() as tape:
+    tape.watch(scaled)
+    logits = model(scaled, training=False)
+    logit = tf.gather(logits, inferred.label, batch_dims=1)
+  gradient = tape.gradient(logit, scaled)
+  size = np.abs(logits).max()
+  np.testing.assert_allclose(inferred.logits, logits, atol=1e-4 * size)
+  rendered = nrm.render(inferred.label, inferred.switches).image
+  size = np.abs(gradient).max()
+  np.testing.assert_allclose(rendered, gradient, rtol=0, atol=1e-4 * size)
+  # The logit is the image times its rendering, and what the biases render.
+  by_pixels = tf.reduce_sum(scaled * rendered, axis=[1, 2, 3])
+  etas = nrm.rendering_statistics(images).layer_etas
+  _, class_bias = nrm.network.biases()
+  by_biases = tf.reduce_sum(etas, axis=1)  # Over a variance of one.
+  by_biases += tf.gather(class_bias[0], inferred.label)
+  size = np.abs(logit).max() + np.abs(by_pixels).max()
+  np.testing.assert_allclose(
+    by_pixels + by_biases, logit, rtol=0, atol=1e-4 * size
+  )
 
 
 @every_preset
