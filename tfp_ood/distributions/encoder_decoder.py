@@ -6,11 +6,9 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 
+from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood.distributions.posterior import is_independent, plain
-from tfp_ood.distributions.raw_pixel_distribution import (
-  RawPixelDistribution,
-  with_one_more_if_empty,
-)
+from tfp_ood.distributions.raw_pixel_distribution import RawPixelDistribution
 from tfp_ood.networks.adaptive_batch_normalization import (
   AdaptiveBatchNormalization,
   statistics_of_the_batch,

@@ -8,16 +8,18 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
 from tfp_ood.bijectors.initialization import initialize, is_initialized
+from tfp_ood.distributions.raw_pixel_distribution import RawPixelDistribution
 
 __all__ = ['ImageFlow', 'LogProbTerms']
 
 LogProbTerms = collections.namedtuple('LogProbTerms', ['density', 'volume'])
 
 
-class ImageFlow(tfp.distributions.Distribution):
+class ImageFlow(RawPixelDistribution):
   """A distribution over images of whole pixel values, by a flow.
 
   Pixels `x` in `0 .. num_values - 1` are dequantized with uniform noise `u` in
@@ -95,22 +97,17 @@ class ImageFlow(tfp.distributions.Distribution):
         shape, `base` has a batch, or `num_values` is not in `2 .. 256`.
     """
     parameters = dict(locals())
-    if num_values not in range(2, 257):
-      raise ValueError(
-        'ImageFlow: `num_values` must be a whole number from 2 to 256, got '
-        f'{num_values}.'
-      )
     with tf.name_scope(name) as name:
+      super().__init__(
+        image_shape,
+        num_values,
+        bijector.dtype or tf.float32,
+        parameters,
+        validate_args,
+        allow_nan_stats,
+        name,
+      )
       self._bijector = bijector
-      self._image_shape = tf.TensorShape(image_shape)
-      if (
-        self._image_shape.rank != 3 or not self._image_shape.is_fully_defined()
-      ):
-        raise ValueError(
-          'ImageFlow: `image_shape` must be [height, width, channels], got '
-          f'{image_shape}.'
-        )
-      self._compute_dtype = tf.as_dtype(bijector.dtype or tf.float32)
       latent_shape = bijector.inverse_event_shape(self._image_shape)
       self._base = base or _standard_normal(latent_shape, self._compute_dtype)
       if self._base.event_shape != latent_shape:
@@ -125,7 +122,6 @@ class ImageFlow(tfp.distributions.Distribution):
           f'{self._base.batch_shape}; make the batch part of the event with '
           '`tfp.distributions.Independent`.'
         )
-      self._num_values = num_values
       # Philox gives the same noise on every kind of device.
       self._dequantization_noise = tf.random.stateless_uniform(
         self._image_shape,
@@ -133,14 +129,6 @@ class ImageFlow(tfp.distributions.Distribution):
         dtype=self._compute_dtype,
         alg='philox',
       ).numpy()
-      super().__init__(
-        dtype=tf.uint8,
-        reparameterization_type=tfp.distributions.NOT_REPARAMETERIZED,
-        validate_args=validate_args,
-        allow_nan_stats=allow_nan_stats,
-        parameters=parameters,
-        name=name,
-      )
 
   @property
   def bijector(self):
@@ -151,11 +139,6 @@ class ImageFlow(tfp.distributions.Distribution):
   def base(self):
     """The distribution of the latent."""
     return self._base
-
-  @property
-  def num_values(self):
-    """Python `int`; pixels are `0 .. num_values - 1`."""
-    return self._num_values
 
   @property
   def is_initialized(self):
@@ -207,20 +190,13 @@ class ImageFlow(tfp.distributions.Distribution):
       split = getattr(self.bijector, 'split_latent', lambda latent: [latent])
       return split(latent)
 
-  def _call_log_prob(self, value, name, **kwargs):
-    # TFP would refuse floats where the dtype of samples is uint8.
-    return super()._call_log_prob(self._as_pixels(value), name, **kwargs)
-
-  def _call_prob(self, value, name, **kwargs):
-    return super()._call_prob(self._as_pixels(value), name, **kwargs)
-
   def _log_prob(self, images, seed=None):
     (density, volume), _ = self._terms_and_latent(images, seed)
     return density + volume
 
   def _sample_n(self, n, seed=None):
     latents = self.base.sample(n, seed=stateless_seed(seed))
-    return _with_one_more_if_empty(self._images_of_latents, latents)
+    return with_one_more_if_empty(self._images_of_latents, latents)
 
   def _images_of_latents(self, latents):
     images, _ = forward_and_log_det(
@@ -230,7 +206,7 @@ class ImageFlow(tfp.distributions.Distribution):
 
   def _terms_and_latent(self, pixels, seed):
     if pixels.shape.rank == 4 and pixels.shape[0] in (0, None):
-      return _with_one_more_if_empty(
+      return with_one_more_if_empty(
         lambda some: self._terms_and_latent_of_some(some, seed), pixels
       )
     return self._terms_and_latent_of_some(pixels, seed)
@@ -261,94 +237,6 @@ class ImageFlow(tfp.distributions.Distribution):
     """Undoes `_dequantize`; values outside of the range go to its ends."""
     pixels = tf.floor((images + 0.5) * self.num_values)
     return tf.cast(tf.clip_by_value(pixels, 0, self.num_values - 1), tf.uint8)
-
-  def _as_pixels(self, images):
-    """Converts to a tensor of the right shape and checks the values."""
-    images = tf.convert_to_tensor(images, name='images')
-    if images.dtype != tf.uint8 and not images.dtype.is_floating:
-      images = tf.cast(images, self._compute_dtype)
-    if images.shape.rank is None or not images.shape[-3:].is_compatible_with(
-      self._image_shape
-    ):
-      raise ValueError(
-        f'{self.name}: `images` must have shape [batch..., '
-        f'{", ".join(map(str, self._image_shape))}], got {images.shape}.'
-      )
-    # Where a graph does not know the shape, no pixel may stand for several.
-    images = tf.ensure_shape(
-      images, images.shape[:-3].concatenate(self._image_shape)
-    )
-    if images.dtype == tf.uint8 and self.num_values == 256:
-      return images  # Cannot be out of range.
-    if tf.executing_eagerly():
-      self._check_pixels(images)
-    elif self.validate_args:
-      with tf.control_dependencies([self._assert_pixels(images)]):
-        images = tf.identity(images)
-    return images
-
-  def _valid_pixels(self, images):
-    # NaN compares false.
-    return (
-      (images >= 0) & (images <= self.num_values - 1) & self._is_whole(images)
-    )
-
-  def _is_whole(self, images):
-    return (
-      tf.ones_like(images, tf.bool)
-      if images.dtype == tf.uint8
-      else (tf.round(images) == images)
-    )
-
-  def _check_pixels(self, images):
-    invalid = tf.boolean_mask(images, ~self._valid_pixels(images))
-    if tf.size(invalid) > 0:
-      raise ValueError(
-        f'{self._pixels_message()} {int(tf.size(invalid))} of '
-        f'{int(tf.size(images))} are not, the first is {float(invalid[0])}.'
-      )
-
-  def _assert_pixels(self, images):
-    return tf.debugging.Assert(
-      tf.reduce_all(self._valid_pixels(images)),
-      [self._pixels_message(), tf.reduce_min(images), tf.reduce_max(images)],
-    )
-
-  def _pixels_message(self):
-    return (
-      f'{self.name}: `images` must hold raw pixels, whole numbers from 0 to '
-      f'{self.num_values - 1} (not scaled, not dequantized).'
-    )
-
-  def _event_shape(self):
-    return self._image_shape
-
-  def _event_shape_tensor(self):
-    return tf.constant(self._image_shape.as_list())
-
-  def _batch_shape(self):
-    return tf.TensorShape([])
-
-  def _batch_shape_tensor(self):
-    return tf.constant([], tf.int32)
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
-
-  def _default_event_space_bijector(self):
-    return None  # Discrete.
-
-
-def _with_one_more_if_empty(function, batch):
-  """Calls a function of a batch; TensorFlow's convolutions need an example."""
-  count = tf.shape(batch)[0]
-  one_or_none = tf.zeros(
-    tf.concat([[tf.maximum(1 - count, 0)], tf.shape(batch)[1:]], axis=0),
-    batch.dtype,
-  )
-  results = function(tf.concat([batch, one_or_none], axis=0))
-  return tf.nest.map_structure(lambda result: result[:count], results)
 
 
 def _standard_normal(shape, dtype):

@@ -5,7 +5,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-__all__ = ['RawPixelDistribution', 'with_one_more_if_empty']
+__all__ = ['RawPixelDistribution']
 
 
 class RawPixelDistribution(tfp.distributions.Distribution):
@@ -145,23 +145,3 @@ class RawPixelDistribution(tfp.distributions.Distribution):
 
   def _default_event_space_bijector(self):
     return None  # Discrete.
-
-
-def with_one_more_if_empty(function, batch):
-  """Calls a function of a batch; TensorFlow's convolutions need an example.
-
-  Args:
-    function: function of a `Tensor`, whose results, a nest of `Tensor`s, start
-      with the axis of the batch.
-    batch: `Tensor` with the batch as its first axis.
-
-  Returns:
-    What `function` returns, of `batch` alone.
-  """
-  count = tf.shape(batch)[0]
-  one_or_none = tf.zeros(
-    tf.concat([[tf.maximum(1 - count, 0)], tf.shape(batch)[1:]], axis=0),
-    batch.dtype,
-  )
-  results = function(tf.concat([batch, one_or_none], axis=0))
-  return tf.nest.map_structure(lambda result: result[:count], results)

@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.distributions.encoder_decoder import EncoderDecoder
 from tfp_ood.distributions.posterior import (
@@ -15,9 +16,6 @@ from tfp_ood.distributions.posterior import (
   closed_form_kl,
   moved,
   sample_and_log_prob,
-)
-from tfp_ood.distributions.raw_pixel_distribution import (
-  with_one_more_if_empty,
 )
 
 __all__ = ['ElboTerms', 'VariationalAutoencoder']
