@@ -28,6 +28,14 @@ _MODELS = {
     _SHAPE,
     base=tfp_ood.distributions.learned_normal([192]),
   ),
+  'variational_autoencoder': lambda: (
+    tfp_ood.distributions.variational_autoencoder(
+      _SHAPE, latent_size=3, decoder='categorical', width=2, seed=1
+    )
+  ),
+  'autoencoder': lambda: tfp_ood.distributions.autoencoder(
+    _SHAPE, latent_size=3, width=2, seed=1
+  ),
 }
 _BATCH_SIZES = (1, 7, 64)
 
@@ -98,13 +106,14 @@ def _exported(tmp_path_factory):
   np.save(folder / 'images.npy', images)
   expected = {}
   for name, make in _MODELS.items():
-    flow = make()
-    flow.initialize(images)
-    for variable in flow.trainable_variables:
+    model = make()
+    if hasattr(model, 'initialize'):
+      model.initialize(images)
+    for variable in model.trainable_variables:
       noise = generator.normal(0, 0.05, variable.shape)
       variable.assign_add(noise.astype(np.float32))
-    tfp_ood.training.export_saved_model(flow, folder / name)
-    expected[name] = flow.log_prob(images).numpy()
+    tfp_ood.training.export_saved_model(model, folder / name)
+    expected[name] = model.log_prob(images).numpy()
   arguments = [str(folder), json.dumps(list(_MODELS)), json.dumps(_BATCH_SIZES)]
   result = subprocess.run(
     [sys.executable, '-c', _SCRIPT, *arguments],
