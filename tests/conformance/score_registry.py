@@ -25,6 +25,11 @@ _MEANS = {
   'volume': (-3000.0, 150.0),
   'score_norm': (700.0, 60.0),
   'optimized_log_prob': (-6900.0, 200.0),
+  'elbo_reconstruction': (-7000.0, 200.0),
+  'elbo_log_prior': (-180.0, 20.0),
+  'elbo_posterior_entropy': (60.0, 9.0),
+  'elbo_kl': (120.0, 15.0),
+  'latent': (0.0, 1.0),
   'background_log_prob': (-7100.0, 200.0),
   'logits': (0.0, 2.0),
   'nrm_log_prob': (-55.0, 8.0),
@@ -40,6 +45,7 @@ _MEANS = {
 }
 _HAVE_COLUMNS = (
   'ensemble_log_probs',
+  'latent',
   'logits',
   'nrm_layer_etas',
   'nrm_layer_reconstructions',
@@ -141,6 +147,29 @@ SCORES = {
       ('nrm_layer_etas[2]', 'nrm_layer_etas[0]'), method='gaussian'
     ),
     _always_infinite('nrm_layer_etas'),
+  ),
+  'density_of_states_svm_of_the_latent': Entry(
+    lambda: stats.DensityOfStates(('latent',), method='one_class_svm'),
+    _always_infinite('latent'),
+  ),
+  'density_of_states_mahalanobis': Entry(
+    lambda: stats.DensityOfStates(('latent', 'elbo_kl'), method='mahalanobis'),
+    _always_infinite('latent', 'elbo_kl'),
+  ),
+  'elbo_reconstruction': Entry(
+    lambda: stats.ElboComponent('reconstruction'),
+    _negated('elbo_reconstruction'),
+  ),
+  'elbo_log_prior': Entry(
+    lambda: stats.ElboComponent('log_prior'), _negated('elbo_log_prior')
+  ),
+  'elbo_posterior_entropy': Entry(
+    lambda: stats.ElboComponent('posterior_entropy'),
+    _negated('elbo_posterior_entropy'),
+  ),
+  'elbo_kl': Entry(
+    lambda: stats.ElboComponent('kl'),
+    {('elbo_kl', _INF): _INF, ('elbo_kl', -_INF): -_INF},
   ),
   'rendering_latent': Entry(
     stats.RenderingLatent, _negated('nrm_latent_mode_normalised')

@@ -62,11 +62,14 @@ def test_reads_statistics_that_there_are(name):
   class Flow:
     log_prob = log_prob_terms = optimized_log_prob = None
 
+  class Autoencoder:
+    log_prob = elbo_terms = encode = None
+
   class Classifier:
     rendering_statistics = None
 
   available = set()
-  for model in (Flow(), Classifier()):
+  for model in (Flow(), Autoencoder(), Classifier()):
     available.update(stats.Statistics(model, model, [model, model]).names)
   assert set(score.statistics) <= available
   # It reads these and no others: a dictionary of just these is enough.

@@ -707,6 +707,92 @@ def test_a_layer_that_says_nothing_is_named():
   assert stats.Detector(nrm, score).fit(_images(40, 2)).p_value(_images(2))[0]
 
 
+# ------------------------------------------------------------ an autoencoder
+
+
+def _autoencoder(seed=0):
+  return tfp_ood.distributions.variational_autoencoder(
+    _SHAPE, latent_size=3, width=2, seed=seed
+  )
+
+
+_LATENT_METHODS = ('kde', 'one_class_svm', 'gaussian', 'mahalanobis')
+_AUTOENCODER_SCORES = {
+  'likelihood': stats.NegativeLogLikelihood,
+  'typicality': stats.Typicality,
+  'complexity': stats.InputComplexity,
+  'regret': stats.LikelihoodRegret,
+  **{
+    f'component {name}': functools.partial(stats.ElboComponent, name)
+    for name in ('reconstruction', 'log_prior', 'posterior_entropy', 'kl')
+  },
+  **{
+    f'latent {method}': functools.partial(
+      stats.DensityOfStates, ('latent',), method
+    )
+    for method in _LATENT_METHODS
+  },
+}
+
+
+@functools.cache
+def _of_autoencoder(name):
+  """A calibrated detector of an autoencoder's score."""
+  detector = stats.Detector(_autoencoder(), _AUTOENCODER_SCORES[name]())
+  return detector.fit(_images(40, 2), training=_images(60, 3))
+
+
+@pytest.mark.parametrize('name', list(_AUTOENCODER_SCORES))
+def test_an_autoencoder_detects(name):
+  detector, model, images = _of_autoencoder(name), _autoencoder(), _images(9, 4)
+  log_prob, terms = model.log_prob(images), model.elbo_terms(images)
+  kind, _, which = name.partition(' ')
+  if kind == 'latent':
+    score = _AUTOENCODER_SCORES[name]()
+    score.fit({'latent': model.encode(_images(60, 3)).mean()})
+    expected = score({'latent': model.encode(images).mean()})
+  elif which == 'kl':
+    expected = model.encode(images).kl_divergence(model.prior)
+  elif kind == 'component':
+    expected = -getattr(terms, which)
+  else:
+    entropy = -np.mean(model.log_prob(_images(60, 3)))
+    expected = {
+      'likelihood': lambda: -log_prob,
+      'typicality': lambda: np.abs(log_prob + entropy),
+      'complexity': lambda: (
+        stats.bits_per_dim(log_prob, math.prod(_SHAPE))
+        - stats.png_bits_per_dim(images)
+      ),
+      'regret': lambda: model.optimized_log_prob(images) - log_prob,
+    }[kind]()
+  np.testing.assert_allclose(
+    detector.score(images), expected, rtol=1e-4, atol=1e-3
+  )
+  p_values = detector.p_value(images).numpy()
+  assert ((p_values > 0) & (p_values <= 1)).all()
+  assert np.unique(p_values).size > 2
+  assert detector.score(images[:0]).shape == [0]
+
+
+@pytest.mark.parametrize('method', _LATENT_METHODS)
+def test_a_detector_of_latents_is_saved(method, tmp_path):
+  name = f'latent {method}'
+  detector, images = _of_autoencoder(name), _images(9, 4)
+  detector.save(tmp_path / 'detector')
+  restored = stats.Detector(_autoencoder(7), _AUTOENCODER_SCORES[name]())
+  restored.load(tmp_path / 'detector')
+  np.testing.assert_array_equal(
+    restored.p_value(images), detector.p_value(images)
+  )
+  for other in set(_LATENT_METHODS) - {method}:
+    blank = stats.Detector(
+      _autoencoder(7), _AUTOENCODER_SCORES[f'latent {other}']()
+    )
+    with pytest.raises(ValueError, match='of a detector with another score'):
+      blank.load(tmp_path / 'detector')
+
+
 # --------------------------------------------------------------------- export
 
 
@@ -779,6 +865,9 @@ def test_exports_run_where_there_is_only_tensorflow(tmp_path):
     'norm': _of_gaussian(stats.ScoreNorm()),
     'latent': _of_classifier('latent'),
     'layers': _of_classifier('layers'),
+    'component': _of_autoencoder('component kl'),
+    'svm': _of_autoencoder('latent one_class_svm'),
+    'mahalanobis': _of_autoencoder('latent mahalanobis'),
   }
   images = _images(7, 6)
   images[5] = 255

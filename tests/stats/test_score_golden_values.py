@@ -487,7 +487,7 @@ def test_density_of_states_uses_examples_spread_evenly():
 
 
 def test_density_of_states_refuses():
-  with pytest.raises(ValueError, match="one_class_svm, gaussian; got 'gmm'"):
+  with pytest.raises(ValueError, match="gaussian, mahalanobis; got 'gmm'"):
     stats.DensityOfStates(method='gmm')
   with pytest.raises(ValueError, match='a tuple of at least one name; got'):
     stats.DensityOfStates(statistics=())
@@ -594,6 +594,33 @@ def test_gaussian_density_of_states_uses_all_examples():
   )
 
 
+@pytest.mark.parametrize('count', [6, 50, 2000])
+def test_mahalanobis_distance_is_that_of_the_columns_as_they_are(count):
+  known, known_matrix = _layers(count, 0)
+  fresh, fresh_matrix = _layers(30, 1)
+  points = _standardized(known_matrix, known_matrix)
+  images = _standardized(fresh_matrix, known_matrix)
+  precision = np.linalg.inv(_ledoit_wolf(points))
+  expected = np.einsum('ni,ij,nj->n', images, precision, images)
+  score = stats.DensityOfStates(_LAYERS, method='mahalanobis').fit(known)
+  np.testing.assert_allclose(score(fresh), expected, rtol=1e-5)
+  limited = stats.DensityOfStates(_LAYERS, 'mahalanobis', max_examples=2)
+  np.testing.assert_array_equal(limited.fit(known)(fresh), score(fresh))
+  # The power transformation makes the other one a different order.
+  gaussian = stats.DensityOfStates(_LAYERS, 'gaussian').fit(known)(fresh)
+  assert np.any(np.argsort(gaussian) != np.argsort(score(fresh)))
+
+
+def test_mahalanobis_distance_of_many_examples_is_chi_squared():
+  random = np.random.default_rng(3)
+  # No direction is much narrower than others: shrinkage would widen those.
+  mixing = np.eye(5) + 0.3 * np.tri(5)
+  known, fresh = (random.normal(size=[n, 5]) @ mixing for n in (20_000, 4000))
+  score = stats.DensityOfStates(('latent',), 'mahalanobis')
+  distances = score.fit({'latent': known})({'latent': fresh})
+  assert scipy_stats.kstest(distances, 'chi2', args=(5,)).pvalue > 0.01
+
+
 def test_columns_that_determine_one_another_do_no_harm():
   known, _ = _layers(500, 0)
   fresh, _ = _layers(20, 1)
@@ -648,13 +675,43 @@ def test_density_of_states_names_the_columns_it_refuses():
     stats.DensityOfStates(('log_prob[0]',)).fit(known)
 
 
-def test_a_singular_covariance_is_refused():
+@pytest.mark.parametrize('method', ['gaussian', 'mahalanobis'])
+def test_a_singular_covariance_is_refused(method):
   # Two examples span a line, and nothing is known of how far to shrink.
   known, _ = _layers(2, 0)
   with pytest.raises(
     ValueError, match='singular: some determine others in all 2'
   ):
-    stats.DensityOfStates(_LAYERS, 'gaussian').fit(known)
+    stats.DensityOfStates(_LAYERS, method).fit(known)
+
+
+# ---------------------------------------------------- components of a bound
+
+
+@pytest.mark.parametrize(
+  'component, sign',
+  [
+    ('reconstruction', -1),
+    ('log_prior', -1),
+    ('posterior_entropy', -1),
+    ('kl', 1),
+  ],
+)
+def test_an_elbo_component_scores_what_it_takes_from_the_bound(component, sign):
+  score = stats.ElboComponent(component)
+  assert score.statistics == (f'elbo_{component}',)
+  values = np.array([-5.0, 2.0, 90.0], np.float64)
+  scores = score({f'elbo_{component}': values})
+  assert scores.dtype == tf.float64
+  np.testing.assert_array_equal(scores, sign * values)
+
+
+def test_an_unknown_elbo_component_is_refused():
+  with pytest.raises(
+    ValueError,
+    match="one of reconstruction, log_prior, posterior_entropy, kl; got 'elbo'",
+  ):
+    stats.ElboComponent('elbo')
 
 
 # ---------------------------------------------- a classifier and its renderings

@@ -3,6 +3,7 @@
 """Tests of Statistics."""
 
 import collections
+import functools
 import math
 import types
 
@@ -18,6 +19,9 @@ tfd = tfp.distributions
 _SHAPE = [8, 8, 3]
 _SIZE = 192
 _Terms = collections.namedtuple('_Terms', ['density', 'volume'])
+_ElboTerms = collections.namedtuple(
+  '_ElboTerms', ['reconstruction', 'log_prior', 'posterior_entropy']
+)
 _RenderingStatistics = collections.namedtuple(
   '_RenderingStatistics',
   ['logits', 'latent', 'log_prob', 'layer_etas', 'layer_reconstructions'],
@@ -57,6 +61,22 @@ class _Autoencoder(_Model):
   def optimized_log_prob(self, images):
     self.calls.append('optimized_log_prob')
     return self._of(images) + 3.0
+
+
+class _Encoder(_Model):
+  """One with known posteriors, whose codes are of two axes."""
+
+  def elbo_terms(self, images):
+    self.calls.append('elbo_terms')
+    reconstruction = self._of(images)
+    return _ElboTerms(
+      reconstruction, reconstruction / 10 - 20.0, reconstruction / 10 + 5.0
+    )
+
+  def codes(self, images):
+    self.calls.append('codes')
+    x = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2])
+    return tf.stack([x, 2 * x], axis=1)
 
 
 class _Classifier:
@@ -246,10 +266,19 @@ def test_in_a_pipeline_with_a_ragged_last_batch():
     )
 
 
+_OF_ELBO = (
+  'elbo',
+  'elbo_reconstruction',
+  'elbo_log_prior',
+  'elbo_posterior_entropy',
+  'elbo_kl',
+)
 _MISSING = {
   'density': 'a method `log_prob_terms`',
   'volume': 'a method `log_prob_terms`',
   'optimized_log_prob': 'with an encoder',
+  **dict.fromkeys(_OF_ELBO, 'a method `elbo_terms`, such as a Variational'),
+  'latent': 'a method `codes`, such as a VariationalAutoencoder',
   'background_log_prob': 'the argument `background`',
   'ensemble_log_probs': 'at least two models in the argument `ensemble`',
 }
@@ -341,6 +370,124 @@ def test_a_model_without_an_event_shape_works_in_a_graph():
   function = tf.function(lambda images: statistics(images, ['log_prob']))
   images = tf.ones([3, 2, 2, 1], tf.uint8)
   np.testing.assert_array_equal(function(images)['log_prob'], [-4.0] * 3)
+
+
+# -------------------------------------------------------- of an autoencoder
+
+
+def test_statistics_of_the_bound_and_the_latent():
+  statistics, images = stats.Statistics(_Encoder()), _images()
+  reconstruction = _direct_log_prob(images)
+  means = images.mean(axis=(1, 2))
+  expected = {
+    'log_prob': reconstruction,
+    'elbo': 1.2 * reconstruction - 15,
+    'elbo_reconstruction': reconstruction,
+    'elbo_log_prior': reconstruction / 10 - 20,
+    'elbo_posterior_entropy': reconstruction / 10 + 5,
+    'elbo_kl': -reconstruction / 5 + 15,
+    'latent': np.concatenate([means, 2 * means], axis=1),
+  }
+  assert set(expected) < set(statistics.names)
+  values = statistics(images, list(expected))
+  for name, value in values.items():
+    np.testing.assert_allclose(value, expected[name], rtol=1e-5)
+  for name, value in expected.items():
+    np.testing.assert_allclose(
+      statistics(images, [name])[name], value, rtol=1e-5
+    )
+
+
+def test_the_bound_takes_one_pass():
+  model = _Encoder()
+  statistics = stats.Statistics(model)
+  assert list(statistics(_images(), _OF_ELBO)) == list(_OF_ELBO)
+  assert model.calls == ['elbo_terms']
+  model.calls.clear()
+  statistics(_images(), ['latent'])
+  assert model.calls == ['codes']
+  model.calls.clear()
+  statistics(_images(), ['log_prob', 'png_bits_per_dim'])
+  assert model.calls == ['log_prob']
+
+
+@pytest.mark.parametrize('size', [0, 1, 5])
+def test_any_number_of_latents_in_one_trace(size):
+  statistics = stats.Statistics(_Encoder())
+  names = (*_OF_ELBO, 'latent')
+  in_graph = tf.function(
+    lambda images: statistics(images, names),
+    input_signature=[tf.TensorSpec([None, *_SHAPE], tf.uint8)],
+  )
+  # Densities of states need the number of columns.
+  outputs = in_graph.get_concrete_function().structured_outputs
+  assert outputs['latent'].shape.as_list() == [None, 6]
+  eager = statistics(_images(size), names)
+  for name, value in in_graph(_images(size)).items():
+    assert value.shape == ([size, 6] if name == 'latent' else [size])
+    np.testing.assert_allclose(value, eager[name], rtol=1e-5)
+
+
+@functools.cache
+def _autoencoder(posterior='diagonal'):
+  return distributions.variational_autoencoder(
+    [8, 8, 1],
+    latent_size=3,
+    decoder='categorical',
+    posterior=posterior,
+    width=2,
+    seed=1,
+  )
+
+
+def _gray_images(count=6):
+  return _images(count)[..., :1]
+
+
+def test_statistics_of_a_variational_autoencoder():
+  model, images = _autoencoder(), _gray_images()
+  names = ('log_prob', *_OF_ELBO, 'latent')
+  values = stats.Statistics(model)(images, names)
+  terms = model.elbo_terms(images)
+  np.testing.assert_allclose(values['elbo'], sum(terms), rtol=1e-6)
+  # By one sample, the model's bound is the ELBO.
+  np.testing.assert_allclose(values['elbo'], values['log_prob'], rtol=1e-6)
+  posterior = model.encode(images)
+  np.testing.assert_allclose(
+    values['elbo_kl'], posterior.kl_divergence(model.prior), rtol=1e-4
+  )
+  np.testing.assert_allclose(values['latent'], posterior.mean(), rtol=1e-6)
+  several = model.copy(num_importance_samples=5)
+  values = stats.Statistics(several)(images, ['log_prob', 'elbo'])
+  np.testing.assert_allclose(
+    values['log_prob'], several.log_prob(images), rtol=1e-6
+  )
+  elbo = sum(several.elbo_terms(images))
+  np.testing.assert_allclose(values['elbo'], elbo, rtol=1e-6)
+  assert np.all(values['log_prob'] != values['elbo'])
+
+
+def test_the_latent_of_a_flow_is_that_of_the_mean_of_its_base():
+  model, images = _autoencoder('inverse_autoregressive'), _gray_images()
+  posterior = model.encode(images)
+  with pytest.raises(NotImplementedError):
+    posterior.mean()
+  latent = stats.Statistics(model)(images, ['latent'])['latent']
+  base = posterior.distribution.mean()
+  np.testing.assert_allclose(
+    latent, posterior.bijector.forward(base), rtol=1e-5, atol=1e-6
+  )
+
+
+def test_an_autoencoder_has_a_bound_of_reconstruction_alone():
+  model = distributions.autoencoder([8, 8, 1], latent_size=3, width=2, seed=1)
+  images = _gray_images()
+  values = stats.Statistics(model)(images, [*_OF_ELBO, 'latent'])
+  np.testing.assert_array_equal(values['elbo'], model.log_prob(images))
+  np.testing.assert_array_equal(values['elbo_kl'], np.zeros(6))
+  np.testing.assert_allclose(
+    values['latent'], model.encode(images).mean(), rtol=1e-6
+  )
 
 
 # ------------------------------------------------------------ of a classifier

@@ -21,6 +21,7 @@ from tfp_ood.stats.delong import (
 )
 from tfp_ood.stats.density_of_states import DensityOfStates
 from tfp_ood.stats.detector import Detector
+from tfp_ood.stats.elbo_component import ElboComponent
 from tfp_ood.stats.energy import Energy, energy
 from tfp_ood.stats.false_discovery_rate import (
   BenjaminiHochbergResult,
@@ -28,7 +29,13 @@ from tfp_ood.stats.false_discovery_rate import (
   benjamini_hochberg,
   lond,
 )
+from tfp_ood.stats.frechet_distance import frechet_distance
 from tfp_ood.stats.input_complexity import InputComplexity, input_complexity
+from tfp_ood.stats.latent_separation import (
+  LatentSeparation,
+  latent_separation,
+)
+from tfp_ood.stats.latent_traversal import traverse
 from tfp_ood.stats.likelihood_ratio import LikelihoodRatio, likelihood_ratio
 from tfp_ood.stats.likelihood_regret import LikelihoodRegret, likelihood_regret
 from tfp_ood.stats.max_softmax import MaxSoftmax, max_softmax
@@ -79,9 +86,11 @@ __all__ = [
   'DelongTest',
   'DensityOfStates',
   'Detector',
+  'ElboComponent',
   'Energy',
   'ImageMoments',
   'InputComplexity',
+  'LatentSeparation',
   'LikelihoodRatio',
   'LikelihoodRegret',
   'LogProbAndScoreNorm',
@@ -119,8 +128,10 @@ __all__ = [
   'energy',
   'false_positive_rate_at_95_tpr_in',
   'false_positive_rate_at_95_tpr_out',
+  'frechet_distance',
   'image_moments',
   'input_complexity',
+  'latent_separation',
   'likelihood_ratio',
   'likelihood_regret',
   'log_prob_and_score_norm',
@@ -133,6 +144,7 @@ __all__ = [
   'score_norm',
   'second_order_difference',
   'second_order_difference_from_examples',
+  'traverse',
   'typicality',
   'typicality_curve',
   'waic',

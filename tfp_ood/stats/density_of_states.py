@@ -13,6 +13,8 @@ __all__ = ['DensityOfStates']
 
 # Share of in-distribution examples that the SVM leaves outside.
 _NU = 0.1
+# Methods whose score is a sum over the examples that `fit` uses.
+_OF_EXAMPLES = ('kde', 'one_class_svm')
 # The condition number at which a covariance counts as singular.
 _MAX_CONDITION = 1e10
 
@@ -26,9 +28,10 @@ class DensityOfStates(Score):
       kde:            score = -log(1/n sum_i Normal(s(x); s_i, h^2 I))
       one_class_svm:  score = rho - sum_i alpha_i exp(-gamma |s(x) - s_i|^2)
       gaussian:       score = -log Normal(t(s(x)); mean, covariance)
+      mahalanobis:    score = (s(x) - mean)^T covariance^-1 (s(x) - mean)
 
   so that examples whose statistics are rare score high, whether they are too
-  large, too small, or only unusual together. scikit-learn fits both; what it
+  large, too small, or only unusual together. scikit-learn fits all; what it
   finds is evaluated in TensorFlow, and so inside a `tf.function`. The score of
   the support vectors ends at `rho`: beyond some distance all is equally rare.
   Choices of ours where [1] may differ: one joint kernel density, not a product
@@ -39,11 +42,13 @@ class DensityOfStates(Score):
   a few columns needs more examples than there are: the normal, with its full
   covariance, is for those. Its score is half the squared Mahalanobis distance,
   and a constant, after a power transformation `t` of each column by itself, that
-  of Yeo and Johnson [3], which brings it nearest to a normal. The covariance is that of Ledoit and Wolf [2], shrunk towards
-  the identity as far as the number of examples demands, so that columns which
-  nearly determine one another do no harm; one that is singular all the same is
-  refused, and so is a column that is the same for all examples within single
-  precision.
+  of Yeo and Johnson [3], which brings it nearest to a normal. `mahalanobis` is
+  the squared distance itself, of the columns as they are: for those that are
+  about normal already, such as the latent of a variational autoencoder. The
+  covariance of both is that of Ledoit and Wolf [2], shrunk towards the identity
+  as far as the number of examples demands, so that columns which nearly determine
+  one another do no harm; one that is singular all the same is refused, and so is
+  a column that is the same for all examples within single precision.
 
   A statistic of +-inf scores +inf.
 
@@ -89,11 +94,12 @@ class DensityOfStates(Score):
       statistics: names of the statistics, each one number per example or
         several. A column of one is named like `'nrm_layer_etas[0]'`.
       method: `'kde'`, a Gaussian kernel density with Scott's bandwidth,
-        `'one_class_svm'` with nu = .1 and scikit-learn's default width, or
-        `'gaussian'`, a normal with Ledoit and Wolf's covariance.
+        `'one_class_svm'` with nu = .1 and scikit-learn's default width,
+        `'gaussian'`, a normal with Ledoit and Wolf's covariance, or
+        `'mahalanobis'`, the squared distance by that covariance.
       max_examples: Python `int`: `fit` uses at most so many examples, every
-        k-th, as the time of each later score grows with them; the normal uses
-        all.
+        k-th, as the time of each later score grows with them; the last two
+        methods use all.
 
     Raises:
       ValueError: if `method` is unknown or no statistics are named.
@@ -138,7 +144,7 @@ class DensityOfStates(Score):
     """
     columns = self._columns(statistics)
     values = _stack(columns).numpy()
-    if self._method != 'gaussian':
+    if self._method in _OF_EXAMPLES:
       # Spread evenly: data may come in an order.
       values = values[:: -(-len(values) // self._max_examples) or 1]
     _check(values, list(columns))
@@ -168,7 +174,7 @@ class DensityOfStates(Score):
     if self._method == 'one_class_svm':
       score = -tf.linalg.matvec(tf.exp(exponents), self.weights)
     else:
-      # A normal is a kernel density of one point.
+      # A normal or a distance is a kernel density of one point.
       score = np.log(len(self.points)) - tf.reduce_logsumexp(exponents, axis=-1)
     score += self.offset
     # The distance to an infinite value is infinite, or NaN.
@@ -274,18 +280,28 @@ def _fit_one_class_svm(points):
 
 def _fit_gaussian(points):
   """Fits a normal; returns its mean, a weight, half its precision and offset."""
-  normal = covariance.LedoitWolf().fit(points)
-  if np.linalg.cond(normal.covariance_) > _MAX_CONDITION:
+  mean, matrix = _mean_and_covariance(points)
+  _, log_determinant = np.linalg.slogdet(matrix)
+  offset = (points.shape[1] * np.log(2 * np.pi) + log_determinant) / 2
+  return mean, np.ones(1), np.linalg.inv(matrix) / 2, offset
+
+
+def _fit_mahalanobis(points):
+  """Fits a covariance; returns mean, a weight, precision and no offset."""
+  mean, matrix = _mean_and_covariance(points)
+  return mean, np.ones(1), np.linalg.inv(matrix), 0.0
+
+
+def _mean_and_covariance(points):
+  """Returns the mean, `[1, columns]`, and Ledoit and Wolf's covariance."""
+  estimate = covariance.LedoitWolf().fit(points)
+  if np.linalg.cond(estimate.covariance_) > _MAX_CONDITION:
     raise ValueError(
       'DensityOfStates: the covariance of the statistics is singular: some '
       f'determine others in all {len(points)} examples given. Give `fit` more '
       'examples, or leave statistics out.'
     )
-  size = points.shape[1]
-  _, log_determinant = np.linalg.slogdet(normal.covariance_)
-  offset = (size * np.log(2 * np.pi) + log_determinant) / 2
-  precision = np.linalg.inv(normal.covariance_) / 2
-  return normal.location_[np.newaxis], np.ones(1), precision, offset
+  return estimate.location_[np.newaxis], estimate.covariance_
 
 
 def _yeo_johnson(values, powers):
@@ -308,6 +324,7 @@ _FITS = {
   'kde': _fit_kde,
   'one_class_svm': _fit_one_class_svm,
   'gaussian': _fit_gaussian,
+  'mahalanobis': _fit_mahalanobis,
 }
 
 

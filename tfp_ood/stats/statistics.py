@@ -12,7 +12,10 @@ from tfp_ood.stats.compression import (
 )
 from tfp_ood.stats.score_norm import log_prob_and_score_norm
 
-__all__ = ['LATENT_MODES', 'Statistics']
+__all__ = ['ELBO_COMPONENTS', 'LATENT_MODES', 'Statistics']
+
+# Components of the evidence lower bound of a variational autoencoder.
+ELBO_COMPONENTS = ('reconstruction', 'log_prior', 'posterior_entropy', 'kl')
 
 # How a neural rendering model may normalize its latent term.
 LATENT_MODES = ('eta', 'mode_normalised', 'rpn', 'layerwise')
@@ -31,6 +34,12 @@ class Statistics:
   | `density`, `volume` | distribution | its two terms, of a flow |
   | `score_norm` | distribution | norm of its gradient |
   | `optimized_log_prob` | distribution | with each image's best posterior |
+  | `elbo` | distribution | evidence lower bound, nats |
+  | `elbo_reconstruction` | distribution | expected log-probability given z |
+  | `elbo_log_prior` | distribution | expected log-density of z, its latent |
+  | `elbo_posterior_entropy` | distribution | of z given the image |
+  | `elbo_kl` | distribution | minus the sum of the last two |
+  | `latent` | distribution | mean of z given the image, `[batch, size]` |
   | `logits` | classifier | of each class, `[batch, classes]` |
   | `nrm_log_prob` | classifier | bound on the log-probability, nats |
   | `nrm_latent_eta` | classifier | its latent term, not normalized |
@@ -50,6 +59,11 @@ class Statistics:
   `tfp_ood.distributions.ImageFlow` has, `optimized_log_prob` a method of that
   name. `nrm_layer_reconstructions` are minus the squared errors of the rendered
   image and of each layer's rendered features.
+
+  Statistics of the evidence lower bound need a method `elbo_terms(images)`, and
+  `latent` one `codes(images)`, as `tfp_ood.distributions.VariationalAutoencoder`
+  has. `log_prob` is that model's own bound, which with several importance samples
+  is tighter than `elbo`.
 
   A distribution with a method `rendering_statistics(images, latent_modes)`, as
   `tfp_ood.distributions.NeuralRenderingModel` has, is a classifier read
@@ -101,6 +115,8 @@ class Statistics:
       'density': has_terms and not self._renders,
       'volume': has_terms and not self._renders,
       'optimized_log_prob': hasattr(self.distribution, 'optimized_log_prob'),
+      **dict.fromkeys(_OF_ELBO, hasattr(self.distribution, 'elbo_terms')),
+      'latent': hasattr(self.distribution, 'codes'),
       'background_log_prob': self.background is not None,
       'ensemble_log_probs': len(self.ensemble) >= 2,
     }
@@ -201,6 +217,10 @@ class Statistics:
       values['optimized_log_prob'] = self.distribution.optimized_log_prob(
         images
       )
+    if needs & _OF_ELBO:
+      values.update(_of_elbo(self.distribution, images))
+    if 'latent' in needs:
+      values['latent'] = _latent(self.distribution, images)
     if needs & _OF_RENDERING:
       values.update(self._of_rendering(images, needs))
     if not needs & _OF_LOG_PROB:
@@ -254,6 +274,24 @@ def _rendering_statistics(model, images, latent_modes):
   )
 
 
+def _of_elbo(model, images):
+  """Takes the evidence lower bound apart, in one pass."""
+  terms = with_one_more_if_empty(model.elbo_terms, images)
+  return {
+    'elbo': terms.reconstruction + terms.log_prior + terms.posterior_entropy,
+    'elbo_reconstruction': terms.reconstruction,
+    'elbo_log_prior': terms.log_prior,
+    'elbo_posterior_entropy': terms.posterior_entropy,
+    'elbo_kl': -(terms.log_prior + terms.posterior_entropy),
+  }
+
+
+def _latent(model, images):
+  """One latent for each image, as a vector."""
+  codes = model.codes(images)
+  return tf.reshape(codes, [-1, codes.shape[1:].num_elements()])
+
+
 def _log_prob(model, images):
   if _renders(model):
     return _rendering_statistics(model, images, latent_modes=()).log_prob
@@ -269,6 +307,7 @@ def _in_dtype_of(model, images):
 
 
 _OF_LOG_PROB = {'log_prob', 'bits_per_dim', 'density', 'volume', 'score_norm'}
+_OF_ELBO = {'elbo', *(f'elbo_{name}' for name in ELBO_COMPONENTS)}
 _LATENTS = {f'nrm_latent_{mode}': mode for mode in LATENT_MODES}
 _OF_RENDERING = {
   'logits',
@@ -295,6 +334,13 @@ _NEEDS = {
     'a distribution with an encoder, that is with a method '
     '`optimized_log_prob(images)`'
   ),
+  **dict.fromkeys(
+    _OF_ELBO,
+    'a distribution with a method `elbo_terms`, such as a VariationalAutoencoder',
+  ),
+  'latent': (
+    'a distribution with a method `codes`, such as a VariationalAutoencoder'
+  ),
   'background_log_prob': 'the argument `background`',
   'ensemble_log_probs': 'at least two models in the argument `ensemble`',
 }
@@ -305,6 +351,9 @@ _NAMES = (
   'volume',
   'score_norm',
   'optimized_log_prob',
+  'elbo',
+  *(f'elbo_{name}' for name in ELBO_COMPONENTS),
+  'latent',
   'logits',
   'nrm_log_prob',
   *_LATENTS,
