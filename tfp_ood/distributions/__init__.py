@@ -5,9 +5,16 @@
 from tfp_ood.distributions.autoencoder import Autoencoder
 from tfp_ood.distributions.convolutional_autoencoders import (
   autoencoder,
+  flow_variational_autoencoder,
   variational_autoencoder,
 )
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
+from tfp_ood.distributions.flow_variational_autoencoder import (
+  FlowVariationalAutoencoder,
+)
+from tfp_ood.distributions.flow_variational_autoencoder_decoder import (
+  FlowDecoderLayer,
+)
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
 from tfp_ood.distributions.latent_priors import (
@@ -29,6 +36,7 @@ from tfp_ood.distributions.pixel_likelihoods import (
   pixel_likelihood,
 )
 from tfp_ood.distributions.posterior_layers import (
+  ConditionalCouplingNormal,
   InverseAutoregressiveNormal,
   posterior_layer,
 )
@@ -49,9 +57,12 @@ from tfp_ood.distributions.variational_autoencoder import (
 __all__ = [
   'LATENT_MODES',
   'Autoencoder',
+  'ConditionalCouplingNormal',
   'ConstantVolumeSecondOrderDifference',
   'DiscretizedLogistic',
   'ElboTerms',
+  'FlowDecoderLayer',
+  'FlowVariationalAutoencoder',
   'ImageFlow',
   'InverseAutoregressiveNormal',
   'JointMap',
@@ -70,6 +81,7 @@ __all__ = [
   'autoregressive_flow_prior',
   'constant_volume_glow',
   'constant_volume_second_order_difference',
+  'flow_variational_autoencoder',
   'glow',
   'learned_normal',
   'normal_mixture_prior',

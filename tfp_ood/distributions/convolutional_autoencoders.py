@@ -6,6 +6,12 @@ import tensorflow_probability as tfp
 import tf_keras
 
 from tfp_ood.distributions.autoencoder import Autoencoder
+from tfp_ood.distributions.flow_variational_autoencoder import (
+  FlowVariationalAutoencoder,
+)
+from tfp_ood.distributions.flow_variational_autoencoder_decoder import (
+  FlowDecoderLayer,
+)
 from tfp_ood.distributions.latent_priors import (
   autoregressive_flow_prior,
   normal_mixture_prior,
@@ -21,7 +27,12 @@ from tfp_ood.networks.convolutional_autoencoder import (
   convolutional_encoder,
 )
 
-__all__ = ['PRIORS', 'autoencoder', 'variational_autoencoder']
+__all__ = [
+  'PRIORS',
+  'autoencoder',
+  'flow_variational_autoencoder',
+  'variational_autoencoder',
+]
 
 tfd = tfp.distributions
 
@@ -52,7 +63,8 @@ def variational_autoencoder(
       `categorical` and `discretized_logistic`. By a Gaussian one, `log_prob` is
       a density over pixel values.
     decoder_scale: Python `float`, the deviation of `gaussian` in pixel values.
-    posterior: `diagonal`, `full` or `inverse_autoregressive`.
+    posterior: `diagonal`, `full`, `inverse_autoregressive` or
+      `conditional_coupling`.
     prior: `standard_normal`, `mixture`, `vamp` or `flow`, the last three
       trainable.
     width: Python `int`, the channels of the largest feature maps.
@@ -76,11 +88,9 @@ def variational_autoencoder(
   >>> vae.event_shape
   TensorShape([32, 32, 3])
   """
-  num_inputs, layer = posterior_layer(posterior, latent_size, seed)
-  encoder_network = convolutional_encoder(
-    image_shape, num_inputs, width, batch_normalization, seed
+  encoder = _encoder(
+    posterior, image_shape, latent_size, width, batch_normalization, seed
   )
-  encoder = _joined(image_shape, encoder_network, layer, 'encoder')
   return VariationalAutoencoder(
     encoder,
     _decoder(
@@ -93,6 +103,88 @@ def variational_autoencoder(
       num_values=num_values,
       seed=seed,
     ),
+    image_shape,
+    prior=_prior(prior, encoder, image_shape, latent_size, seed),
+    num_values=num_values,
+    name=name,
+    **kwargs,
+  )
+
+
+def flow_variational_autoencoder(
+  image_shape,
+  latent_size,
+  posterior='conditional_coupling',
+  prior='standard_normal',
+  num_levels=2,
+  num_steps=4,
+  hidden_channels=64,
+  width=64,
+  batch_normalization=True,
+  num_values=256,
+  seed=0,
+  name='flow_variational_autoencoder',
+  **kwargs,
+):
+  """Returns a `FlowVariationalAutoencoder`: the f-VAE.
+
+  The decoder's network, as in DCGAN, gives the location and the scale of each
+  pixel and an embedding; what is left between them and the image is a flow of
+  couplings that see the embedding.
+
+  Args:
+    image_shape: `[height, width, channels]`, Python `int`s; the sides must be
+      above four and divisible by `2**num_levels`.
+    latent_size: Python `int`.
+    posterior: as in `variational_autoencoder`.
+    prior: as in `variational_autoencoder`.
+    num_levels: Python `int`, how often the decoder's flow halves the sides.
+    num_steps: Python `int`, the couplings of each level.
+    hidden_channels: Python `int`, the width of their networks.
+    width: Python `int`, the channels of the largest feature maps.
+    batch_normalization: Python `bool`.
+    num_values: Python `int`; pixels are `0 .. num_values - 1`.
+    seed: Python `int`, of all weights.
+    name: Python `str`, the name of the distribution.
+    **kwargs: passed to `FlowVariationalAutoencoder`.
+
+  Returns:
+    `FlowVariationalAutoencoder` over raw pixels.
+
+  Raises:
+    ValueError: if a name is unknown or images do not fit.
+
+  #### Examples
+
+  >>> import tfp_ood
+  >>> model = tfp_ood.distributions.flow_variational_autoencoder(
+  ...     [28, 28, 1], latent_size=8, num_steps=2, hidden_channels=8, width=4)
+  >>> model.event_shape
+  TensorShape([28, 28, 1])
+  """
+  encoder = _encoder(
+    posterior, image_shape, latent_size, width, batch_normalization, seed
+  )
+  # Of one seed, the networks would share random numbers.
+  layer = FlowDecoderLayer(
+    image_shape,
+    num_levels,
+    num_steps,
+    hidden_channels,
+    num_values=num_values,
+    seed=[seed, 2],
+  )
+  decoder_network = convolutional_decoder(
+    image_shape,
+    latent_size,
+    layer.outputs_per_channel,
+    width,
+    batch_normalization,
+    seed=[seed, 1],
+  )
+  return FlowVariationalAutoencoder(
+    encoder,
+    _joined([latent_size], decoder_network, layer, 'decoder'),
     image_shape,
     prior=_prior(prior, encoder, image_shape, latent_size, seed),
     num_values=num_values,
@@ -162,6 +254,16 @@ def autoencoder(
     name=name,
     **kwargs,
   )
+
+
+def _encoder(
+  posterior, image_shape, latent_size, width, batch_normalization, seed
+):
+  num_inputs, layer = posterior_layer(posterior, latent_size, seed)
+  network = convolutional_encoder(
+    image_shape, num_inputs, width, batch_normalization, seed
+  )
+  return _joined(image_shape, network, layer, 'encoder')
 
 
 def _decoder(

@@ -85,6 +85,22 @@ class EncoderDecoder(RawPixelDistribution):
         f'{self.name}: `images` to encode must be [batch, height, width, '
         f'channels], got shape {images.shape}.'
       )
+    return self.encode_continuous(self._observed(images, None), training)
+
+  def encode_continuous(self, images, training=False):
+    """As `encode`, of images whose pixels are any numbers.
+
+    They may be what a decoder made, to which gradients get through them, or
+    dequantized pixels; nothing is checked.
+
+    Args:
+      images: floating `Tensor`, `[batch, height, width, channels]`, in the units
+        of raw pixels.
+      training: Python `bool`, whether networks are in training mode.
+
+    Returns:
+      `tfd.Distribution` of batch shape `[batch]`.
+    """
     return self._call('encoder', self._scaled(images), training)
 
   def decode(self, codes, training=False):
@@ -99,26 +115,62 @@ class EncoderDecoder(RawPixelDistribution):
     """
     return self._call('decoder', codes, training)
 
-  def reconstruct(self, images):
-    """Decodes the means of the codes of images.
+  def codes(self, images):
+    """Returns one code for each image.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
 
     Returns:
-      `Tensor` of the same shape, the means of the decoder's distributions: raw
-      pixels, not rounded, floating.
+      `Tensor` of shape `[batch, ...code]`: the means of the codes'
+      distributions, or of a flow, which knows no mean, the image of its base's.
     """
+    return with_one_more_if_empty(
+      lambda images: self._representative(self.encode(images)),
+      self._as_pixels(images),
+    )
 
-    def decoded_means(images):
-      codes = self._representative(self.encode(images))
-      return tf.cast(self.decode(codes).mean(), self._compute_dtype)
+  def decode_images(self, codes):
+    """Decodes one image from each code, without the noise of the decoder.
 
-    return with_one_more_if_empty(decoded_means, self._as_pixels(images))
+    Args:
+      codes: `Tensor` of shape `[batch, ...code]`.
+
+    Returns:
+      Floating `Tensor` of raw pixels, not rounded, `[batch, height, width,
+      channels]`: the means of the decoder's distributions, or of a flow, which
+      knows no mean, the image of its base's.
+    """
+    return with_one_more_if_empty(
+      lambda codes: tf.cast(
+        self._center(self.decode(codes)), self._compute_dtype
+      ),
+      tf.convert_to_tensor(codes, self._compute_dtype),
+    )
+
+  def reconstruct(self, images):
+    """Decodes the codes of images.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+
+    Returns:
+      What `decode_images` makes of their `codes`.
+    """
+    return self.decode_images(self.codes(images))
 
   def _representative(self, posterior):
     """One code for each image."""
     return posterior.mean()
+
+  def _center(self, likelihood):
+    """One image of raw pixels, not rounded, for each distribution."""
+    return likelihood.mean()
+
+  def _observed(self, images, seed):
+    """What a model of continuous values puts in the place of raw pixels."""
+    del seed
+    return images
 
   def _scaled(self, images):
     """Scales raw pixels to `[-1, 1]`."""

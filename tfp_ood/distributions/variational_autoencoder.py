@@ -212,7 +212,8 @@ class VariationalAutoencoder(EncoderDecoder):
     with self._name_and_control_scope(name):
 
       def terms(images):
-        posterior = self.encode(images, training)
+        images = self._observed(images, seed)
+        posterior = self.encode_continuous(images, training)
         noise = self._noise(num_samples, images, seed)
         return self._elbo_terms(posterior, images, noise, training)
 
@@ -235,8 +236,9 @@ class VariationalAutoencoder(EncoderDecoder):
     with self._name_and_control_scope(name):
 
       def of_pixels(images):
+        images = self._observed(images, None)
         noise = self._noise(self.num_importance_samples, images, None)
-        codes, _ = sample_and_log_prob(self.encode(images), noise)
+        codes, _ = sample_and_log_prob(self.encode_continuous(images), noise)
         return self._pixel_log_probs(images, codes)
 
       return self._of_batch(of_pixels, self._as_pixels(images))
@@ -280,7 +282,8 @@ class VariationalAutoencoder(EncoderDecoder):
     with self._name_and_control_scope(name):
 
       def optimized(images):
-        posterior = self.encode(images)
+        images = self._observed(images, None)
+        posterior = self.encode_continuous(images)
         noise = self._noise(num_samples, images, None)
         best = self._optimized(posterior, images, num_steps, learning_rate)
         return tf.maximum(
@@ -294,8 +297,9 @@ class VariationalAutoencoder(EncoderDecoder):
     num_samples = self._number_of_samples(num_importance_samples)
 
     def bound(images):
+      images = self._observed(images, seed)
       noise = self._noise(num_samples, images, seed)
-      return self._bound(self.encode(images), images, noise)
+      return self._bound(self.encode_continuous(images), images, noise)
 
     return self._of_batch(bound, images)
 
