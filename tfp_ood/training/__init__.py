@@ -10,6 +10,7 @@ from tfp_ood.training.rendering_model import (
   RenderingLossWeights,
   RenderingModel,
 )
+from tfp_ood.training.soft_introspective_model import SoftIntrospectiveModel
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.strategies import STRATEGIES, make_strategy
 from tfp_ood.training.time_limit import TimeLimit
@@ -22,6 +23,7 @@ __all__ = [
   'Progress',
   'RenderingLossWeights',
   'RenderingModel',
+  'SoftIntrospectiveModel',
   'StopOnNaN',
   'TimeLimit',
   'VariationalModel',

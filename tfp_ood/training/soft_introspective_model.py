@@ -1,0 +1,449 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A variational autoencoder, trained introspectively, as a Keras model."""
+
+import math
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras
+
+from tfp_ood._batches import images_of, with_one_more_if_empty
+from tfp_ood.distributions.posterior import closed_form_kl, sample_and_log_prob
+from tfp_ood.distributions.variational_autoencoder import (
+  ElboTerms,
+  VariationalAutoencoder,
+)
+from tfp_ood.networks.adaptive_batch_normalization import (
+  AdaptiveBatchNormalization,
+)
+from tfp_ood.networks.tracking import trackable_parts
+from tfp_ood.stats.bits_per_dim import bits_per_dim
+from tfp_ood.training.gathering import global_batch_size
+from tfp_ood.training.variational_model import VariationalModel
+
+__all__ = ['SoftIntrospectiveModel']
+
+_ALPHA = 2.0
+_NUM_SEEDS = 6
+
+
+class SoftIntrospectiveModel(VariationalModel):
+  """A `tf_keras.Model` that trains a variational autoencoder as Soft-IntroVAE.
+
+  The encoder learns to tell real images `x` from two kinds of fakes, and the
+  decoder to make fakes that it takes for real: `x_r`, the mean of the decoder at
+  the code `z` of an image, and `x_f`, its mean at a code from the prior. With
+
+      r(y) = log p(y | z),   z ~ q(z | y)
+      d(y) = log p(mode of p(. | z) | z) - log p(y | z)
+      KL(y) = KL(q(z | y) || p(z))
+
+  in nats, `s = 1 / D`, `D = height * width * channels`, and `alpha = 2`, each
+  step first moves the encoder down the gradient of
+
+      s (-beta_reconstruction r(x) + beta_kl KL(x))
+          + 1 / (2 alpha) (exp_elbo(x_r) + exp_elbo(x_f))
+      exp_elbo(y) = exp(-alpha s (beta_reconstruction d(y) + beta_negative KL(y)))
+
+  with the decoder and the fakes constant, and then the decoder down that of
+
+      s (-beta_reconstruction r(x) + beta_kl / 2 (KL(x_r) + KL(x_f))
+          - gamma beta_reconstruction / 2 (r(x_r) + r(x_f)))
+
+  with the encoder and all codes constant; of the fakes, only their divergences
+  depend on the decoder, and their reconstructions by it, not as targets.
+
+  The scale `s` in the exponent is that of the authors. `d` is the reconstruction
+  error less what even the best image costs, so that the exponent does not depend
+  on the units of a density; neither it nor the divergence is ever negative, and
+  the exponential stays between zero and one. Of a Gaussian decoder of fixed
+  deviation, `d` is half the squared error over the squared deviation. The
+  authors' is the squared error of pixels in `[0, 1]`: that is a `decoder_scale`
+  of `255 / sqrt(2)`, or `beta_reconstruction = .02` at a `decoder_scale` of 25.5.
+
+  For the first `num_vae_steps` steps nothing is fake and both networks descend
+  the loss of `VariationalModel`.
+
+  Real images and either kind of fakes pass the networks as batches of their own,
+  each normalized by its own statistics. Those for evaluation are gathered once a
+  step: the encoder's from real images, the decoder's from their codes and, in
+  turn, from codes of the prior. That is of `AdaptiveBatchNormalization`; other
+  layers gather from all that passes. Where samples look off, a copy of the
+  distribution with `batch_statistics={'decoder'}` decodes them as in training.
+
+  Metrics are those of `VariationalModel`, of real images, where `loss` is
+  `(-beta_reconstruction r + beta_kl KL) / (D log 2)`; and, in training,
+  `encoder_loss` and `decoder_loss` as above, in nats per dimension, `kl_fake`
+  and `kl_reconstructed` of `x_f` and `x_r`, in nats, `exp_elbo_fake` and
+  `exp_elbo_reconstructed`, the latter four zero while nothing is fake. Samples
+  come to look like images only while `kl_fake` stays above `kl`.
+
+  #### Examples
+
+  >>> import tfp_ood
+  >>> images = tfp_ood.datasets.load('sample_digits/train[:32]', batch_size=16)
+  >>> vae = tfp_ood.distributions.variational_autoencoder(
+  ...     [32, 32, 3], latent_size=4, width=4, seed=1)
+  >>> model = tfp_ood.training.SoftIntrospectiveModel(
+  ...     vae, beta_reconstruction=0.02, num_vae_steps=1)
+  >>> model.compile(tfp_ood.training.adam(2e-4), tfp_ood.training.adam(2e-4))
+  >>> history = model.fit(images, verbose=0).history
+  >>> [name for name in sorted(history) if 'fake' in name]
+  ['exp_elbo_fake', 'kl_fake']
+
+  #### References
+
+  [1]: Tal Daniel, Aviv Tamar. Soft-IntroVAE: Analyzing and Improving the
+       Introspective Variational Autoencoder. In _Computer Vision and Pattern
+       Recognition_, 2021. https://arxiv.org/abs/2012.13253
+  """
+
+  def __init__(
+    self,
+    distribution,
+    beta_reconstruction=1.0,
+    beta_kl=1.0,
+    beta_negative=256.0,
+    gamma=1e-8,
+    num_vae_steps=0,
+    warmup_steps=0,
+    seed=0,
+    max_skipped_steps=0,
+    name=None,
+  ):
+    """Instantiates the model.
+
+    Args:
+      distribution: `VariationalAutoencoder` whose prior is not trained, whose
+        networks share no variable, and whose decoder returns distributions that
+        know their mean and mode.
+      beta_reconstruction: Python `float`, the weight of reconstructions.
+      beta_kl: Python `float`, the weight of the divergences in the losses.
+      beta_negative: Python `float`, that of the fakes' in the exponent; the
+        authors take 256 for images of up to 32x32 pixels.
+      gamma: Python `float`, the relative weight of the fakes' reconstructions.
+      num_vae_steps: Python `int`, for how many steps at the start to train a
+        plain variational autoencoder.
+      warmup_steps: Python `int`, over how many steps `beta_kl` rises to its
+        value; see `VariationalModel`.
+      seed: Python `int`, or a pair of them, from which the noise of each step and
+        replica is derived.
+      max_skipped_steps: Python `int`; see `DistributionModel`. A step in which
+        either gradient is not finite is skipped, but the encoder keeps what it
+        learned before the decoder's failed.
+      name: Python `str`, the name of the model.
+
+    Raises:
+      ValueError: if the distribution does not fit or a number is out of range.
+    """
+    super().__init__(
+      distribution,
+      beta=beta_kl,
+      warmup_steps=warmup_steps,
+      seed=seed,
+      max_skipped_steps=max_skipped_steps,
+      name=name,
+    )
+    for number, description in (
+      (beta_reconstruction, 'beta_reconstruction'),
+      (beta_negative, 'beta_negative'),
+      (gamma, 'gamma'),
+      (num_vae_steps, 'num_vae_steps'),
+    ):
+      if not number >= 0:
+        raise ValueError(
+          f'SoftIntrospectiveModel: `{description}` must not be negative, got '
+          f'{number}.'
+        )
+    if seed is None:
+      raise ValueError(
+        'SoftIntrospectiveModel: `seed` must be given: fakes are drawn in each '
+        'step.'
+      )
+    _check_distribution(distribution)
+    self._beta_reconstruction = beta_reconstruction
+    self._beta_negative = beta_negative
+    self._gamma = gamma
+    self._num_vae_steps = num_vae_steps
+    self._encoder_variables = _trainable_variables(distribution.encoder)
+    self._decoder_variables = _trainable_variables(distribution.decoder)
+    self._adaptable = {
+      role
+      for role in ('encoder', 'decoder')
+      if _is_adaptable(getattr(distribution, role))
+    }
+    # The same weights; their statistics are used and not moved.
+    self._observer = distribution.copy(batch_statistics=self._adaptable)
+    self._introspective_terms = [
+      tf_keras.metrics.Mean(name=term)
+      for term in (
+        'encoder_loss',
+        'decoder_loss',
+        'kl_fake',
+        'kl_reconstructed',
+        'exp_elbo_fake',
+        'exp_elbo_reconstructed',
+      )
+    ]
+
+  @property
+  def metrics(self):
+    """The metrics that `fit` resets at the start of each epoch."""
+    return [*super().metrics, *self._introspective_terms]
+
+  def compile(self, encoder_optimizer, decoder_optimizer, **kwargs):
+    """Prepares training, as `tf_keras.Model.compile` does.
+
+    Args:
+      encoder_optimizer: `tf_keras.optimizers.Optimizer`; `optimizer` is this one,
+        whose `iterations` count the steps.
+      decoder_optimizer: another one. `decoder_optimizer` is this one.
+      **kwargs: passed to `tf_keras.Model.compile`.
+
+    Raises:
+      ValueError: if both are the same object, or one keeps averages of weights.
+    """
+    if encoder_optimizer is decoder_optimizer:
+      raise ValueError(
+        'SoftIntrospectiveModel.compile: the encoder and the decoder need an '
+        'optimizer each, got the same one twice.'
+      )
+    super().compile(optimizer=encoder_optimizer, **kwargs)
+    with self.distribute_strategy.scope():
+      self.decoder_optimizer = self._get_optimizer(decoder_optimizer)
+    for optimizer in (self.optimizer, self.decoder_optimizer):
+      # Keras would put averages in place for one optimizer of all weights.
+      if getattr(optimizer, 'use_ema', False):
+        raise ValueError(
+          'SoftIntrospectiveModel.compile: averages of weights (`use_ema`, '
+          '`ema_momentum`) are not supported here.'
+        )
+
+  def train_step(self, data):
+    """A step of the encoder, and then one of the decoder."""
+    images = images_of(data)
+    seeds = tfp.random.split_seed(self._fresh_seed()['seed'], n=_NUM_SEEDS)
+    kl_weight = self._kl_weight()
+    has_fakes = self.optimizer.iterations >= self._num_vae_steps
+    codes, measures, gradients = self._gradients(
+      lambda images: self._encoder_loss(images, seeds, kl_weight, has_fakes),
+      [images],
+      self._encoder_variables,
+    )
+    gradients, norm = self._zero_unless_finite(gradients)
+    self.optimizer.apply_gradients(
+      zip(gradients, self._encoder_variables, strict=True)
+    )
+    _, more_measures, gradients = self._gradients(
+      lambda *batch: self._decoder_loss(*batch, seeds, kl_weight, has_fakes),
+      [images, *codes],
+      self._decoder_variables,
+    )
+    weight = None
+    if self._max_skipped_steps:
+      # A step is skipped as a whole, and counts once.
+      (*gradients, _), weight = self._skip_unless_finite([*gradients, norm])
+    self.decoder_optimizer.apply_gradients(
+      zip(gradients, self._decoder_variables, strict=True)
+    )
+    return self._record({**measures, **more_measures}, weight)
+
+  def _gradients(self, function, batches, variables):
+    """Differentiates the mean of a loss by some of the variables alone.
+
+    Args:
+      function: from the batches to codes, loss and measures of each example.
+      batches: list of `Tensor`s of a replica's share of a batch, perhaps empty.
+      variables: list of `tf.Variable`s.
+
+    Returns:
+      The codes, the measures, and the gradients.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(variables)
+      codes, loss, measures = with_one_more_if_empty(function, *batches)
+      # The optimizer adds the gradients of the replicas.
+      mean_loss = tf.reduce_sum(loss) / global_batch_size(loss)
+    return codes, measures, tape.gradient(mean_loss, variables)
+
+  def _encoder_loss(self, images, seeds, kl_weight, has_fakes):
+    codes, kl = self._codes_and_kl(self._encode(images, True), seeds[0])
+    prior_codes = self.distribution.prior.sample(
+      tf.shape(images)[0], seed=seeds[1]
+    )
+    likelihood = self._decode(codes, gathers=True)
+    terms = ElboTerms(_log_prob(likelihood, images), -kl, tf.zeros_like(kl))
+    loss, measures = self._loss_and_measures(terms, kl_weight)
+
+    def of_fakes():
+      fakes = self._decode(prior_codes, gathers=True).mean()
+      return (
+        self._exp_elbo(likelihood.mean(), seeds[2]),
+        self._exp_elbo(fakes, seeds[3]),
+      )
+
+    reconstructed, fake = tf.cond(
+      has_fakes, of_fakes, lambda: (tf.zeros_like(loss),) * 2
+    )
+    loss = loss * math.log(2) + (reconstructed + fake) / (2 * _ALPHA)
+    measures.update(
+      encoder_loss=loss,
+      exp_elbo_reconstructed=reconstructed,
+      exp_elbo_fake=fake,
+    )
+    return (codes, prior_codes), loss, measures
+
+  def _decoder_loss(
+    self, images, codes, prior_codes, seeds, kl_weight, has_fakes
+  ):
+    likelihood = self._decode(codes)
+    reconstruction = _log_prob(likelihood, images)
+
+    def of_fakes():
+      return (
+        *self._kl_and_reconstruction(likelihood.mean(), seeds[4]),
+        *self._kl_and_reconstruction(
+          self._decode(prior_codes).mean(), seeds[5]
+        ),
+      )
+
+    kl_reconstructed, again, kl_fake, fake_again = tf.cond(
+      has_fakes, of_fakes, lambda: (tf.zeros_like(reconstruction),) * 4
+    )
+    reconstruction += self._gamma / 2 * (again + fake_again)
+    kl = (kl_reconstructed + kl_fake) / 2
+    weight = tf.cast(kl_weight, kl.dtype)
+    loss = weight * kl - self._beta_reconstruction * reconstruction
+    loss /= self._event_size
+    measures = {
+      'decoder_loss': loss,
+      'kl_reconstructed': kl_reconstructed,
+      'kl_fake': kl_fake,
+    }
+    return (), loss, measures
+
+  def _exp_elbo(self, fakes, seed):
+    """How real the encoder takes fakes for, from 0 to 1, `[batch]`."""
+    fakes = tf.stop_gradient(fakes)
+    codes, kl = self._codes_and_kl(self._encode(fakes), seed)
+    likelihood = self._decode(codes)
+    best = tf.stop_gradient(_log_prob(likelihood, likelihood.mode()))
+    error = best - _log_prob(likelihood, fakes)
+    exponent = self._beta_reconstruction * error + self._beta_negative * kl
+    exponent *= -_ALPHA / self._event_size
+    # An estimated divergence may be negative.
+    return tf.exp(tf.minimum(exponent, 0))
+
+  def _kl_and_reconstruction(self, fakes, seed):
+    """The encoder's verdict on fakes, and how they come out of a second pass."""
+    codes, kl = self._codes_and_kl(self._encode(fakes), seed)
+    likelihood = self._decode(tf.stop_gradient(codes))
+    return kl, _log_prob(likelihood, tf.stop_gradient(fakes))
+
+  def _codes_and_kl(self, posterior, seed):
+    """Draws a code of each image; returns divergences beside, `[batch]`."""
+    shape = tf.concat(
+      [[1], posterior.batch_shape_tensor(), posterior.event_shape], axis=0
+    )
+    noise = tf.random.stateless_normal(
+      shape, seed, dtype=posterior.dtype, alg='philox'
+    )
+    (codes,), (log_posterior,) = map(
+      tf.unstack, sample_and_log_prob(posterior, noise)
+    )
+    prior = self.distribution.prior
+    kl = closed_form_kl(posterior, prior)
+    return codes, log_posterior - prior.log_prob(codes) if kl is None else kl
+
+  def _encode(self, images, gathers=False):
+    if gathers or 'encoder' not in self._adaptable:
+      return self.distribution.encode_continuous(images, training=True)
+    return self._observer.encode_continuous(images)
+
+  def _decode(self, codes, gathers=False):
+    if gathers or 'decoder' not in self._adaptable:
+      return self.distribution.decode(codes, training=True)
+    return self._observer.decode(codes)
+
+  def _loss_and_measures(self, terms, weight):
+    _, measures = super()._loss_and_measures(terms, weight)
+    kl, reconstruction = measures['kl'], measures['reconstruction']
+    weight = tf.cast(weight, kl.dtype)
+    loss = bits_per_dim(
+      self._beta_reconstruction * reconstruction - weight * kl,
+      self._event_size,
+    )
+    return loss, {**measures, 'loss': loss}
+
+  def _zero_unless_finite(self, gradients):
+    """Returns the encoder's gradients, zero in a step to be skipped, and norm."""
+    norm = tf.distribute.get_replica_context().all_reduce(
+      tf.distribute.ReduceOp.SUM, tf.linalg.global_norm(gradients)
+    )
+    may_skip = self._skipped_in_a_row < self._max_skipped_steps
+    is_skipped = ~tf.math.is_finite(norm) & may_skip
+    gradients = [
+      None if g is None else tf.where(is_skipped, tf.zeros_like(g), g)
+      for g in gradients
+    ]
+    return gradients, norm
+
+  def _record(self, measures, weight=None):
+    """Updates those metrics that were measured, and returns their results."""
+    recorded = [metric for metric in self.metrics if metric.name in measures]
+    for metric in recorded:
+      values = measures[metric.name]
+      if weight is not None:
+        values = tf.where(weight > 0, values, tf.zeros_like(values))
+      metric.update_state(values, sample_weight=weight)
+    return {metric.name: metric.result() for metric in recorded}
+
+
+def _log_prob(likelihood, images):
+  """Log-probabilities of images that may be a decoder's means, `[batch]`."""
+  if not likelihood.dtype.is_floating:
+    images = tf.round(tf.cast(images, tf.float32))
+  return likelihood.log_prob(tf.cast(images, likelihood.dtype))
+
+
+def _is_adaptable(network):
+  modules = getattr(network, 'submodules', ())
+  return any(isinstance(m, AdaptiveBatchNormalization) for m in modules)
+
+
+def _trainable_variables(network):
+  parts = tf.Module()
+  parts.parts = trackable_parts(network)
+  return list(parts.trainable_variables)
+
+
+def _check_distribution(distribution):
+  """Raises unless a distribution can be trained introspectively."""
+  if not isinstance(distribution, VariationalAutoencoder):
+    raise ValueError(
+      'SoftIntrospectiveModel: `distribution` must be a '
+      f'VariationalAutoencoder, got {type(distribution).__name__}.'
+    )
+  if distribution.prior.trainable_variables:
+    raise ValueError(
+      'SoftIntrospectiveModel: the prior must be fixed, such as the standard '
+      f'normal one; {distribution.prior.name} has trainable variables.'
+    )
+  of_encoder = {id(v) for v in _trainable_variables(distribution.encoder)}
+  of_decoder = _trainable_variables(distribution.decoder)
+  shared = [v.name for v in of_decoder if id(v) in of_encoder]
+  if shared:
+    raise ValueError(
+      'SoftIntrospectiveModel: the encoder and the decoder are trained against '
+      f'each other and must not share variables; they share {shared}.'
+    )
+  codes = distribution.prior.sample(1, seed=[0, 0])
+  likelihood = distribution.decode(codes)
+  try:
+    likelihood.mean(), likelihood.mode()
+  except NotImplementedError as error:
+    raise ValueError(
+      'SoftIntrospectiveModel: the decoder returns distributions whose mean or '
+      f'mode is not known ({likelihood.name}); take a Gaussian decoder.'
+    ) from error
