@@ -23,6 +23,14 @@ its latent variables.
   python examples/cifar_svhn.py --data=sample --model=nrm
   python examples/cifar_svhn.py --data_dir=PATH --model=nrm --num_runs=3
 
+And those of "Likelihood Regret" and of Chen's thesis on deep generative models
+and out-of-distribution detection: autoencoders, the components of their bound,
+likelihood regret, batch normalization that is adapted to the images, and the
+latent space.
+
+  python examples/cifar_svhn.py --data=sample --model=vae
+  python examples/cifar_svhn.py --data_dir=PATH --model=beta_vae --beta=10
+
 Writes results.json, report.html and a calibrated detector to --output_dir. The
 same command again resumes a run that was interrupted.
 """

@@ -4,7 +4,7 @@
 
 Each script names its data sets and calls `main`. What is a family's own, how its
 models are configured, trained, evaluated and reported, is in modules of its
-name: `flow_*`, `rendering_*`. The folder of any run holds
+name: `flow_*`, `rendering_*`, `vae_*`. The folder of any run holds
 
   configuration.json            what decides the model
   statistics/                   of each data set, image by image
@@ -26,6 +26,7 @@ import experiment_flags
 import experiment_folder
 import flow_experiment
 import rendering_experiment
+import vae_experiment
 from absl import app, flags, logging
 
 import tfp_ood
@@ -40,15 +41,19 @@ _FAMILIES = {
   'cv_glow': flow_experiment,
   'glow': flow_experiment,
   'nrm': rendering_experiment,
+  **dict.fromkeys(vae_experiment.MODELS, vae_experiment),
 }
-for _module in (experiment_flags, flow_experiment, rendering_experiment):
+for _module in (experiment_flags, *dict.fromkeys(_FAMILIES.values())):
   flags.adopt_module_key_flags(_module)
 
 _MODEL = flags.DEFINE_enum(
   'model',
   'glow',
   sorted(_FAMILIES),
-  'The model: Glow, constant-volume Glow, or a neural rendering model (nrm).',
+  'The model: Glow, constant-volume Glow, a neural rendering model (nrm), or an '
+  'autoencoder: a plain one, a variational one (vae), one with a larger weight of '
+  'the divergence (beta_vae), one trained introspectively (soft_intro_vae), or '
+  'one whose decoder is a flow (f_vae).',
 )
 
 

@@ -64,17 +64,23 @@ PRESET = flags.DEFINE_enum(
   'steps, 32 hidden channels, 1 minute), small (3 x 8, 128, 30 minutes) or '
   'paper (3 x 32, 512, 250 epochs); images of 28 x 28 have 2 levels. nrm: tiny '
   '(a tenth of the channels, 2 + 2 epochs), small (a quarter, 8 + 5) or paper '
-  '(all, 100 + 400). Default: tiny for --data=sample, else small.',
+  '(all, 100 + 400). Autoencoders: tiny (8 channels, 16 latents, 10 epochs), '
+  'small (32, 100, 10) or paper (64, 100, 200). Default: tiny for '
+  '--data=sample, else small.',
 )
 EPOCHS = flags.DEFINE_integer(
   'epochs',
   None,
   'Epochs of training. Flows: instead of --train_minutes, and of every model. '
-  'nrm: with all losses, after --classifier_epochs; default by --preset.',
+  'nrm: with all losses, after --classifier_epochs; default by --preset. '
+  'Autoencoders: default by --preset.',
   lower_bound=1,
 )
 LEARNING_RATE = flags.DEFINE_float(
-  'learning_rate', 1e-3, "Adam's rate; for nrm, the largest of its cycle."
+  'learning_rate',
+  1e-3,
+  "Adam's rate; for nrm, the largest of its cycle. Default for soft_intro_vae: "
+  '.0002.',
 )
 WEIGHT_DECAY = flags.DEFINE_float(
   'weight_decay',

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the reports of all families of models have in common."""
 
+import csv
 import io
 import os
 
@@ -15,6 +16,7 @@ __all__ = [
   'add_reproduction',
   'interval',
   'print_aurocs',
+  'read_epochs',
 ]
 
 reporting = tfp_ood.reporting
@@ -45,6 +47,20 @@ class FigureFilesReport(reporting.Report):
     figure.savefig(buffer, format='png', dpi=120)
     path = os.path.join(self._folder, f'{name}.png')
     reporting.atomic_write(path, buffer.getvalue())
+
+
+def read_epochs(path):
+  """Reads the epochs' records that Keras's CSVLogger wrote, as numbers.
+
+  An interrupted run repeats the end of an epoch: the last word on it counts.
+  """
+  with open(path, newline='') as file:
+    rows = {row['epoch']: row for row in csv.DictReader(file)}
+  return [
+    {key: float(value) for key, value in row.items()}
+    | {'epoch': int(row['epoch']) + 1}
+    for row in rows.values()
+  ]
 
 
 def interval(auroc):

@@ -6,13 +6,13 @@ In two stages: the classifier by its cross-entropy alone, in `classifier/`, whic
 runs of other losses can share by a copy of that folder; then all losses.
 """
 
-import csv
 import os
 import shutil
 import time
 
 import experiment_data
 import experiment_folder
+import experiment_report
 import numpy as np
 import tensorflow as tf
 import tf_keras
@@ -235,7 +235,7 @@ class _Stage:
       callbacks=callbacks,
       verbose=0,
     )
-    epochs = _read_epochs(log)
+    epochs = experiment_report.read_epochs(log)
     return {
       'steps': int(model.optimizer.iterations.numpy()),
       'seconds': sum(row['seconds'] for row in epochs),
@@ -353,17 +353,3 @@ class _Watch(tf_keras.callbacks.Callback):
         np.concatenate([values[name] for values in part]) for part in parts
       )
       logs[f'watched_{name}'] = tfp_ood.stats.auroc(inside, outside)
-
-
-def _read_epochs(path):
-  """Reads the epochs' records that Keras's CSVLogger wrote.
-
-  An interrupted run repeats the end of an epoch: the last word on it counts.
-  """
-  with open(path, newline='') as file:
-    rows = {row['epoch']: row for row in csv.DictReader(file)}
-  return [
-    {key: float(value) for key, value in row.items()}
-    | {'epoch': int(row['epoch']) + 1}
-    for row in rows.values()
-  ]

@@ -30,17 +30,26 @@ _FLAGS = [
   'augmentation',
   'background_dataset',
   'background_minutes',
+  'beta',
+  'beta_negative',
+  'beta_reconstruction',
   'class_variance',
   'classifier_epochs',
   'classifier_learning_rate',
   'data',
   'data_dir',
+  'decoder',
+  'decoder_scale',
   'dropout',
   'ensemble_minutes',
   'ensemble_size',
   'epochs',
+  'features_dir',
+  'free_bits',
   'in_distribution',
+  'kl_warmup_steps',
   'label_entropy_weight',
+  'latent_size',
   'learning_rate',
   'model',
   'mutation_rate',
@@ -48,13 +57,17 @@ _FLAGS = [
   'network',
   'normalization',
   'num_evaluated',
+  'num_importance_samples',
   'num_labelled',
+  'num_regret',
   'num_runs',
+  'num_vae_steps',
   'out_of_distribution',
   'output_dir',
   'precision',
   'preset',
   'reconstruction_weight',
+  'regret_steps',
   'rendering_path_weight',
   'scores',
   'seed',
@@ -63,6 +76,7 @@ _FLAGS = [
   'test_split',
   'train_minutes',
   'train_split',
+  'vae_width',
   'weight_decay',
   'width',
 ]
@@ -108,7 +122,8 @@ def test_unknown_values_of_flags_are_refused(tmp_path):
   result = conftest.run_python([path, '--model=pixelcnn'], tmp_path)
   assert result.returncode != 0
   assert 'Traceback' not in result.stderr
-  assert 'cv_glow|glow' in result.stderr
+  for model in ('cv_glow', 'glow', 'nrm', 'vae'):
+    assert re.search(rf'\b{model}\b', result.stderr), model
   assert list(tmp_path.iterdir()) == []
 
 
@@ -1042,6 +1057,288 @@ def test_few_labels_are_shared_out(example_modules):
   labels = np.concatenate([labels for _, labels in only])
   assert len(labels) == 15
   assert np.all(labels >= 0)
+
+
+# ----------------------------------------------------------------- autoencoders
+
+_VAE_FLAGS = (
+  '--data=sample',
+  '--train_split=train[:128]',
+  '--epochs=1',
+  '--latent_size=3',
+  '--vae_width=4',
+  '--num_evaluated=80',
+  '--num_regret=10',
+  '--regret_steps=2',
+)
+_VAE_NAMES = [_IN, _TRAIN, _OTHERS[0], *_OTHERS[2:]]
+_VAE_SCORES = [
+  'elbo',
+  'importance_weighted_5',
+  'reconstruction',
+  'log_prior',
+  'posterior_entropy',
+  'kl',
+  'likelihood_regret',
+  'typicality',
+  'input_complexity',
+  'elbo_adapted_encoder',
+  'elbo_adapted_decoder',
+  'elbo_adapted_both',
+  'latent_one_class_svm',
+  'latent_mahalanobis',
+]
+# Of models that have a prior.
+_VARIATIONAL_SCORES = _VAE_SCORES[1:7]
+_VAE_MODELS = ('autoencoder', 'beta_vae', 'f_vae', 'soft_intro_vae', 'vae')
+
+
+@pytest.fixture(scope='module', name='features_dir')
+def _features_dir(tmp_path_factory):
+  """A classifier that the runs share."""
+  return tmp_path_factory.mktemp('features')
+
+
+def test_all_autoencoders_are_tested(example_modules):
+  assert example_modules('vae_experiment').MODELS == _VAE_MODELS
+
+
+def _check_scores_of_autoencoders(results, arrays):
+  for score, aurocs in results['auroc'].items():
+    count = 10 if score == 'likelihood_regret' else 80
+    inside = arrays[f'{_IN}/scores/{score}']
+    assert inside.shape == (count,)
+    assert list(aurocs) == _VAE_NAMES[1:]
+    for name, auroc in aurocs.items():
+      outside = arrays[f'{name}/scores/{score}']
+      assert auroc['auroc'] == pytest.approx(_pairs_in_order(inside, outside))
+      assert auroc['lower'] <= auroc['auroc'] <= auroc['upper']
+  compared = results['compared_with_elbo']
+  assert list(compared) == list(results['auroc'])[1:]
+  for score, tests in compared.items():
+    for name, test in tests.items():
+      # Of the images that both have scored.
+      count = len(arrays[f'{name}/scores/{score}'])
+      first, second = (
+        _pairs_in_order(
+          arrays[f'{_IN}/scores/{key}'][:count],
+          arrays[f'{name}/scores/{key}'][:count],
+        )
+        for key in (score, 'elbo')
+      )
+      assert test['difference'] == pytest.approx(first - second, abs=1e-9)
+
+
+def _check_components(results, arrays, model):
+  for name in _VAE_NAMES:
+    elbo, reconstruction, log_prior, entropy, kl = (
+      arrays[f'{name}/elbo{component}']
+      for component in (
+        '',
+        '_reconstruction',
+        '_log_prior',
+        '_posterior_entropy',
+        '_kl',
+      )
+    )
+    np.testing.assert_allclose(
+      reconstruction + log_prior + entropy, elbo, rtol=1e-5
+    )
+    np.testing.assert_allclose(log_prior + entropy, -kl, rtol=1e-3, atol=1e-3)
+    # That of the flow is an estimate, by one sample.
+    assert model == 'f_vae' or np.all(kl >= 0)
+    for score, values in {
+      'elbo': -elbo,
+      'reconstruction': -reconstruction,
+      'log_prior': -log_prior,
+      'posterior_entropy': -entropy,
+      'kl': kl,
+    }.items():
+      np.testing.assert_allclose(
+        arrays[f'{name}/scores/{score}'], values, rtol=1e-4, atol=1e-4
+      )
+    # A posterior fitted to the image is never worse.
+    assert np.all(arrays[f'{name}/scores/likelihood_regret'] >= -0.1)
+    mean = results['components'][name]['elbo']['mean']
+    assert mean == pytest.approx(elbo.mean(), rel=1e-5)
+
+
+def _check_latents(results, arrays):
+  assert list(results['separation']) == [
+    'latent',
+    'latent_adapted',
+    'projected_pixels',
+  ]
+  for by_dataset in results['separation'].values():
+    assert list(by_dataset) == _VAE_NAMES[1:]
+    for found in by_dataset.values():
+      for key, estimate in (
+        ('accuracy_in', 'estimate'),
+        ('accuracy_out', 'estimate'),
+        ('auroc', 'auroc'),
+      ):
+        values = found[key]
+        assert 0 <= values['lower'] <= values[estimate] <= values['upper'] <= 1
+  for name in _VAE_NAMES[:3]:
+    assert arrays[f'{name}/distance'].shape == (80,)
+    assert arrays[f'{name}/embedded'].shape == (10, 2)
+  # Of all images, the machine has seen those that it separates.
+  inside, outside = (arrays[f'{name}/distance'] for name in (_IN, _OTHERS[0]))
+  assert _pairs_in_order(inside, outside) > 0.5
+  for name in (_IN, _OTHERS[0]):
+    traversal = arrays[f'{name}/traversal']
+    assert traversal.shape == (6, 10, 32, 32, 3)
+    assert traversal.dtype == np.uint8
+    np.testing.assert_array_equal(
+      traversal[:, 0], arrays[f'{name}/original'][:6]
+    )
+
+
+def _check_frechet_distances(results, is_variational):
+  frechet = results['frechet']
+  samples = ['samples', 'samples_adapted'] if is_variational else []
+  assert list(frechet['distances']) == [
+    _IN,
+    *_VAE_NAMES[2:],
+    f'{_IN}, reconstructed',
+    *samples,
+  ]
+  assert all(distance > 0 for distance in frechet['distances'].values())
+  assert set(frechet['num_images'].values()) == {80}
+  assert frechet['num_features'] == 64
+  assert 0 <= frechet['accuracy'] <= 1
+
+
+@pytest.mark.parametrize('model', _VAE_MODELS)
+def test_autoencoders(
+  tmp_path,
+  run_example,
+  example_modules,
+  monkeypatch,
+  features_dir,
+  capsys,
+  model,
+):
+  monkeypatch.setattr(example_modules('vae_latents'), '_NUM_EMBEDDED', 10)
+  monkeypatch.setattr(example_modules('vae_features'), '_NUM_IMAGES', 128)
+  folder = tmp_path / 'run'
+  flags = (
+    *_VAE_FLAGS,
+    f'--model={model}',
+    f'--features_dir={features_dir}',
+    f'--output_dir={folder}',
+  )
+  run_example(*flags, script='cifar_svhn')
+  output = capsys.readouterr().out
+  results = tfp_ood.reporting.read_results(folder / 'results.json')
+  arrays = tfp_ood.reporting.read_arrays(folder / 'scores.npz')
+  is_variational = model != 'autoencoder'
+  scores = [
+    score
+    for score in _VAE_SCORES
+    if is_variational or score not in _VARIATIONAL_SCORES
+  ]
+  assert list(results['auroc']) == scores
+  assert results['training']['steps'] == 2
+  _check_scores_of_autoencoders(results, arrays)
+  if is_variational:
+    _check_components(results, arrays, model)
+  _check_frechet_distances(results, is_variational)
+  _check_latents(results, arrays)
+  page = _Page((folder / 'report.html').read_text(encoding='utf-8'))
+  paths = list((folder / 'figures').iterdir())
+  assert len(paths) == len(page.images)
+  assert page.others == []
+  figures = {path.stem for path in paths}
+  for name in ('samples', 'training_kl'):
+    assert (name in figures) == is_variational
+  assert figures >= {
+    'component_elbo',
+    'reconstructions_sample_photographs_test',
+    'reconstructions_sample_digits_test',
+    'traversal_sample_digits_test',
+    'distance',
+    'embedding',
+    'training',
+    'watched',
+    *(
+      f'{score}_{figure}'
+      for score in ('typicality', 'latent_mahalanobis', *scores[1:2])
+      for figure in ('histogram', 'roc')
+    ),
+  }
+  for aurocs in results['auroc'].values():
+    for name, auroc in aurocs.items():
+      assert re.search(rf'^{name} +{auroc["auroc"]:.3f}', output, re.MULTILINE)
+  assert (folder / 'saved_model').exists()
+  detector = tf.saved_model.load(folder / 'detector')
+  images = arrays[f'{_OTHERS[0]}/most_likely']
+  indices = arrays[f'{_OTHERS[0]}/most_likely_indices']
+  np.testing.assert_allclose(
+    detector.score(images),
+    arrays[f'{_OTHERS[0]}/scores/typicality'][indices],
+    rtol=1e-3,
+    atol=0.1,
+  )
+  run_example(*flags, script='cifar_svhn')
+  assert 'The run is complete' in capsys.readouterr().out
+
+
+class _InterruptedError(Exception):
+  """Stops a run in the middle."""
+
+
+def test_autoencoders_are_trained_on(
+  tmp_path, run_example, example_modules, monkeypatch
+):
+  steps = []
+
+  class Watch(tfp_ood.training.StopOnNaN):
+    def on_train_batch_end(self, batch, logs=None):
+      super().on_train_batch_end(batch, logs)
+      steps.append(int(self.model.optimizer.iterations.numpy()))
+      if len(steps) == 3:
+        raise _InterruptedError
+
+  def evaluate(*args):
+    raise _TrainedError
+
+  monkeypatch.setattr(tfp_ood.training, 'StopOnNaN', Watch)
+  monkeypatch.setattr(example_modules('vae_training'), '_BACKUP_STEPS', 1)
+  monkeypatch.setattr(example_modules('vae_evaluation'), 'evaluate', evaluate)
+  folder = tmp_path / 'run'
+  flags = (*_VAE_FLAGS, '--epochs=2', '--model=vae', f'--output_dir={folder}')
+  with pytest.raises(_InterruptedError):
+    run_example(*flags)
+  assert (folder / 'backup').exists()
+  with pytest.raises(_TrainedError):
+    run_example(*flags)
+  assert steps == [1, 2, 3, 3, 4]
+  assert not (folder / 'backup').exists()
+  training = tfp_ood.reporting.read_results(folder / 'training.json')
+  assert training['steps'] == 4
+  assert [row['epoch'] for row in training['epochs']] == [1, 2]
+  with pytest.raises(app.UsageError, match='latent_size: 3 there, 5 now'):
+    run_example(*flags, '--latent_size=5')
+
+
+@pytest.mark.parametrize(
+  ('flags', 'match'),
+  [
+    (['--model=vae', '--beta=2'], 'vae has no --beta'),
+    (['--model=autoencoder', '--kl_warmup_steps=2'], 'no --kl_warmup_steps'),
+    (['--model=soft_intro_vae', '--free_bits=2'], 'no --free_bits'),
+    (['--model=f_vae', '--decoder=categorical'], 'f_vae has no --decoder'),
+    (['--model=vae', '--num_importance_samples=1'], 'above 1'),
+    (['--model=vae', '--num_importance_samples=5,many'], '5,many'),
+  ],
+)
+def test_flags_that_autoencoders_do_not_have_are_refused(
+  tmp_path, run_example, flags, match
+):
+  with pytest.raises(app.UsageError, match=match):
+    run_example(*_VAE_FLAGS, *flags, f'--output_dir={tmp_path / "run"}')
+  assert not (tmp_path / 'run').exists()
 
 
 # --------------------------------------------------------------- in a pipeline
