@@ -63,7 +63,7 @@ def test_reads_statistics_that_there_are(name):
     log_prob = log_prob_terms = optimized_log_prob = None
 
   class Autoencoder:
-    log_prob = elbo_terms = encode = None
+    log_prob = elbo_terms = codes = None
 
   class Classifier:
     rendering_statistics = None

@@ -124,8 +124,11 @@ _REGISTRY = {
 # test_neural_rendering_model.py and test_switch_priors.py.
 _ELSEWHERE = {
   'Autoencoder',
+  'ConditionalCouplingNormal',
   'DiscretizedLogistic',
   'ElboTerms',
+  'FlowDecoderLayer',
+  'FlowVariationalAutoencoder',
   'InverseAutoregressiveNormal',
   'JointMap',
   'LATENT_MODES',
@@ -141,6 +144,7 @@ _ELSEWHERE = {
   'VariationalAutoencoder',
   'autoencoder',
   'autoregressive_flow_prior',
+  'flow_variational_autoencoder',
   'normal_mixture_prior',
   'pixel_likelihood',
   'posterior_layer',
