@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 from scipy import stats as scipy_stats
-from sklearn import covariance
+from sklearn import covariance, pipeline, preprocessing
 
 import tfp_ood
 from tfp_ood import stats
@@ -632,11 +632,14 @@ def test_a_classifier_detects(name):
   if name == 'layers':
     known = np.concatenate(nrm.layer_terms(_images(60, 3)), axis=1)
     known = known.astype(np.float64)
-    standardized = (known - known.mean(axis=0)) / known.std(axis=0)
-    normal = covariance.LedoitWolf().fit(standardized)
+    to_normal = pipeline.make_pipeline(
+      preprocessing.StandardScaler(),
+      preprocessing.PowerTransformer(standardize=False),
+    )
+    normal = covariance.LedoitWolf().fit(to_normal.fit_transform(known))
     expected = -scipy_stats.multivariate_normal(
       normal.location_, normal.covariance_
-    ).logpdf((layers - known.mean(axis=0)) / known.std(axis=0))
+    ).logpdf(to_normal.transform(layers.astype(np.float64)))
   else:
     expected = {
       'latent': -terms.latent,
