@@ -206,5 +206,5 @@ EXCLUDED = {'Score': 'abstract: a subclass says how statistics make a score'}
 COVERED_ELSEWHERE = {
   'Detector': 'stats/test_detector.py',
   'Statistics': 'stats/test_statistics.py',
-  'TypicalityTest': 'stats/test_typicality_test.py',
+  'TypicalityTest': 'stats/tests/test_typicality_test.py',
 }

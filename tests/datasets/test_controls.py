@@ -1,22 +1,22 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of tfp_ood.datasets.controls."""
+"""Tests of tfp_ood.datasets._controls."""
 
 import numpy as np
 import pytest
 
-from tfp_ood.datasets import controls
+from tfp_ood.datasets import _controls
 
 
 def _arrays(*arguments, **keywords):
-  examples = controls.control_examples(*arguments, **keywords)
+  examples = _controls.control_examples(*arguments, **keywords)
   images, labels = zip(*examples.as_numpy_iterator(), strict=True)
   return np.stack(images), np.stack(labels)
 
 
 @pytest.mark.parametrize('name', ['constant', 'constant/0', 'uniform_noise'])
 def test_static_shapes_and_cardinality(name):
-  examples = controls.control_examples(name, (4, 5, 2), 7, seed=0)
+  examples = _controls.control_examples(name, (4, 5, 2), 7, seed=0)
   image, label = examples.element_spec
   assert (image.shape, image.dtype) == ((4, 5, 2), 'uint8')
   assert (label.shape, label.dtype) == ((), 'int64')
@@ -87,16 +87,16 @@ def test_noise_does_not_depend_on_the_number():
 )
 def test_wrong_name(name, message):
   with pytest.raises(ValueError, match=message):
-    controls.control_examples(name, (4, 4, 1), 2, seed=0)
+    _controls.control_examples(name, (4, 4, 1), 2, seed=0)
 
 
 @pytest.mark.parametrize('shape', [(4, 4), (4, 0, 1), (4, None, 1)])
 def test_wrong_shape(shape):
   with pytest.raises(ValueError, match='`image_shape` must be three positive'):
-    controls.control_examples('constant', shape, 2, seed=0)
+    _controls.control_examples('constant', shape, 2, seed=0)
 
 
 @pytest.mark.parametrize('number', [0, -1, 2.5, None])
 def test_wrong_number(number):
   with pytest.raises(ValueError, match='`num_examples` must be a positive int'):
-    controls.control_examples('constant', (4, 4, 1), number, seed=0)
+    _controls.control_examples('constant', (4, 4, 1), number, seed=0)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfp_ood import datasets
-from tfp_ood.datasets import loading, sample
+from tfp_ood.datasets import _sample, loading
 
 
 def _arrays(*arguments, **keywords):
@@ -55,7 +55,7 @@ def test_dropped_remainder_of_too_few():
   ],
 )
 def test_split_expressions_of_the_sample(split, part):
-  images, labels = sample.sample_arrays('sample_digits')['test']
+  images, labels = _sample.sample_arrays('sample_digits')['test']
   loaded_images, loaded_labels = _arrays('sample_digits', split)
   np.testing.assert_array_equal(loaded_images, images[part])
   np.testing.assert_array_equal(loaded_labels, labels[part])
@@ -63,7 +63,7 @@ def test_split_expressions_of_the_sample(split, part):
 
 
 def test_added_splits_of_the_sample():
-  splits = sample.sample_arrays('sample_digits')
+  splits = _sample.sample_arrays('sample_digits')
   images, _ = _arrays('sample_digits/test[:3]+train[:2]')
   np.testing.assert_array_equal(images[:3], splits['test'][0][:3])
   np.testing.assert_array_equal(images[3:], splits['train'][0][:2])
@@ -72,7 +72,7 @@ def test_added_splits_of_the_sample():
 def test_limit_takes_the_first():
   images, _ = _arrays('sample_digits/test', limit=50)
   np.testing.assert_array_equal(
-    images, sample.sample_arrays('sample_digits')['test'][0][:50]
+    images, _sample.sample_arrays('sample_digits')['test'][0][:50]
   )
   dataset = datasets.load('sample_digits/test', limit=50, batch_size=20)
   assert dataset.cardinality() == 3

@@ -1,13 +1,13 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of tfp_ood.datasets.sample."""
+"""Tests of tfp_ood.datasets._sample."""
 
 import hashlib
 
 import numpy as np
 import pytest
 
-from tfp_ood.datasets import sample
+from tfp_ood.datasets import _sample
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from tfp_ood.datasets import sample
   [('sample_photographs', 4176, 696), ('sample_digits', 1297, 500)],
 )
 def test_sizes_and_dtypes(name, num_train, num_test):
-  splits = sample.sample_arrays(name)
+  splits = _sample.sample_arrays(name)
   assert list(splits) == ['train', 'test']
   for split, number in [('train', num_train), ('test', num_test)]:
     images, labels = splits[split]
@@ -45,7 +45,7 @@ def test_sizes_and_dtypes(name, num_train, num_test):
 def test_never_changes(name, digest_of_labels, train_means, test_means):
   # Decoders of JPEG may differ by a level here and there, so no checksum of
   # the pixels: the means of the first images pin their places and order.
-  splits = sample.sample_arrays(name)
+  splits = _sample.sample_arrays(name)
   digest = hashlib.sha256()
   for _, labels in splits.values():
     digest.update(labels.astype('<i8').tobytes())
@@ -55,13 +55,13 @@ def test_never_changes(name, digest_of_labels, train_means, test_means):
     np.testing.assert_allclose(first, means, atol=0.5)
 
 
-@pytest.mark.parametrize('name', sample.SAMPLES)
+@pytest.mark.parametrize('name', _sample.SAMPLES)
 def test_built_anew_the_same(name):
-  first = sample.sample_arrays(name)
-  sample.sample_arrays.cache_clear()
+  first = _sample.sample_arrays(name)
+  _sample.sample_arrays.cache_clear()
   # Nothing may depend on the global generator.
   np.random.seed(1)
-  second = sample.sample_arrays(name)
+  second = _sample.sample_arrays(name)
   for split in first:
     assert first[split][0] is not second[split][0]
     np.testing.assert_array_equal(first[split][0], second[split][0])
@@ -82,10 +82,10 @@ def test_photographs_train_and_test_share_no_pixel(monkeypatch):
     patches.append((scale, pixels))
     return np.zeros((32, 32, 1), np.uint8)
 
-  monkeypatch.setattr(sample, '_shrunk', shrunk)
-  for split, block in sample._blocks(numbers):
+  monkeypatch.setattr(_sample, '_shrunk', shrunk)
+  for split, block in _sample._blocks(numbers):
     patches.clear()
-    sample._patches(block)
+    _sample._patches(block)
     for scale, pixels in patches:
       used[split][pixels] = True
       scales[split].add(scale)
@@ -97,20 +97,20 @@ def test_photographs_train_and_test_share_no_pixel(monkeypatch):
 
 def test_shrunk_takes_the_mean_of_cells():
   pixels = np.arange(64 * 64 * 3).reshape(64, 64, 3) % 251
-  small = sample._shrunk(pixels, 2)
+  small = _sample._shrunk(pixels, 2)
   assert small[3, 5, 1] == np.rint(pixels[6:8, 10:12, 1].mean())
 
 
 def test_train_photographs_have_their_mirror_images():
-  images, labels = sample.sample_arrays('sample_photographs')['train']
+  images, labels = _sample.sample_arrays('sample_photographs')['train']
   seen = {image.tobytes() for image in images}
   assert all(image[:, ::-1].tobytes() in seen for image in images)
   assert np.bincount(labels).tolist() == [2088, 2088]
 
 
-@pytest.mark.parametrize('name', sample.SAMPLES)
+@pytest.mark.parametrize('name', _sample.SAMPLES)
 def test_train_and_test_are_alike(name):
-  splits = sample.sample_arrays(name)
+  splits = _sample.sample_arrays(name)
   train, test = (splits[split][0].astype(float) for split in ('train', 'test'))
   assert abs(train.mean() - test.mean()) < 6
   assert abs(train.std() - test.std()) < 3
@@ -118,7 +118,7 @@ def test_train_and_test_are_alike(name):
 
 def test_digits_vary_less_than_photographs_about_a_similar_mean():
   photographs, digits = (
-    sample.sample_arrays(name)['train'][0].astype(float)
+    _sample.sample_arrays(name)['train'][0].astype(float)
     for name in ('sample_photographs', 'sample_digits')
   )
   assert abs(photographs.mean() - digits.mean()) < 10
@@ -129,7 +129,7 @@ def test_digits_vary_less_than_photographs_about_a_similar_mean():
 
 
 def test_digits_have_every_class_in_both_splits():
-  for _, labels in sample.sample_arrays('sample_digits').values():
+  for _, labels in _sample.sample_arrays('sample_digits').values():
     counts = np.bincount(labels)
     assert len(counts) == 10
     assert counts.min() > 0.08 * len(labels)
@@ -138,7 +138,7 @@ def test_digits_have_every_class_in_both_splits():
 def test_digits_show_their_label():
   # The same painting for every image: a nearest neighbour reads it, if the
   # labels were mixed together with the images.
-  splits = sample.sample_arrays('sample_digits')
+  splits = _sample.sample_arrays('sample_digits')
 
   def standardized(images):
     gray = images.mean(axis=-1)[:, 2::4, 2::4].reshape(len(images), -1)
@@ -152,9 +152,9 @@ def test_digits_show_their_label():
   assert correct.mean() > 0.7
 
 
-@pytest.mark.parametrize('name', sample.SAMPLES)
+@pytest.mark.parametrize('name', _sample.SAMPLES)
 def test_arrays_are_read_only(name):
-  for images, labels in sample.sample_arrays(name).values():
+  for images, labels in _sample.sample_arrays(name).values():
     with pytest.raises(ValueError, match='read-only'):
       images[0] = 0
     with pytest.raises(ValueError, match='read-only'):
@@ -163,4 +163,4 @@ def test_arrays_are_read_only(name):
 
 def test_unknown_sample():
   with pytest.raises(ValueError, match='`name` must be one of sample_digits'):
-    sample.sample_arrays('sample_paintings')
+    _sample.sample_arrays('sample_paintings')

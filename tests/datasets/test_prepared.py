@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of tfp_ood.datasets.prepared, on a tiny TFDS data set made here."""
+"""Tests of tfp_ood.datasets._prepared, on a tiny TFDS data set made here."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from tfp_ood import datasets
-from tfp_ood.datasets import prepared
+from tfp_ood.datasets import _prepared
 
 _SHAPES = {
   'labelled': (8, 6, 3),
@@ -183,7 +183,7 @@ def test_real_data(name, shape):
   directory = os.environ['TFP_OOD_DATA_DIR']
   if not os.path.isdir(os.path.join(directory, name)):
     pytest.skip(f'{name} is not in {directory}.')
-  examples = prepared.prepared_examples(name, 'test[:200]', directory)
+  examples = _prepared.prepared_examples(name, 'test[:200]', directory)
   images, labels = next(examples.batch(200).as_numpy_iterator())
   assert images.shape == (200, *shape)
   assert images.min() < 50 and images.max() > 200

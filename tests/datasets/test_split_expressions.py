@@ -1,10 +1,10 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of tfp_ood.datasets.split_expressions."""
+"""Tests of tfp_ood.datasets._split_expressions."""
 
 import pytest
 
-from tfp_ood.datasets import split_expressions
+from tfp_ood.datasets import _split_expressions
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,18 @@ from tfp_ood.datasets import split_expressions
   ],
 )
 def test_name_and_split(name, split, expected):
-  assert split_expressions.parse_name(name, split) == expected
+  assert _split_expressions.parse_name(name, split) == expected
 
 
 @pytest.mark.parametrize('name', ['mnist', 'imagenet_resized/32x32'])
 def test_no_split(name):
   with pytest.raises(ValueError, match=f"No split is given for '{name}'"):
-    split_expressions.parse_name(name)
+    _split_expressions.parse_name(name)
 
 
 def test_two_splits():
   with pytest.raises(ValueError, match='split is given twice.*Keep one'):
-    split_expressions.parse_name('mnist/test', 'train')
+    _split_expressions.parse_name('mnist/test', 'train')
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_two_splits():
   ],
 )
 def test_slices(split, expected):
-  slices = split_expressions.selected_slices(
+  slices = _split_expressions.selected_slices(
     'data', split, {'train': 200, 'test': 50}
   )
   assert [(name, part.start, part.stop) for name, part in slices] == expected
@@ -79,7 +79,7 @@ def test_slices(split, expected):
 )
 def test_wrong_expression(split, reason):
   with pytest.raises(ValueError) as caught:
-    split_expressions.selected_slices('data', split, {'train': 9, 'test': 50})
+    _split_expressions.selected_slices('data', split, {'train': 9, 'test': 50})
   message = str(caught.value)
   assert message.startswith(f"Split {split!r} of data set 'data'")
   assert reason in message

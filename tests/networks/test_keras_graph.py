@@ -8,7 +8,7 @@ import tensorflow as tf
 from conformance import classifier_registry as registry
 
 from tfp_ood import networks
-from tfp_ood.networks import keras_graph
+from tfp_ood.networks import _keras_graph
 from tfp_ood.networks.switch_layer import SwitchLayer
 
 both_libraries = pytest.mark.parametrize('library', list(registry.LIBRARIES))
@@ -37,7 +37,7 @@ def _ends_in_dense(library, make, input_shape=(6, 6, 2)):
 def test_steps_are_in_an_order_in_which_they_can_be_computed(library):
   for name in registry.CLASSIFIERS:
     model = registry.classifier(name, library)
-    steps, input_name, output_name = keras_graph.read_keras_graph(model)
+    steps, input_name, output_name = _keras_graph.read_keras_graph(model)
     known = {input_name}
     for step in steps:
       assert set(step.inputs) <= known
@@ -58,10 +58,10 @@ def test_a_layer_with_an_activation_is_two_steps(library):
       k.Dense(3, activation='linear', name='logits'),
     ],
   )
-  steps, *_ = keras_graph.read_keras_graph(model)
+  steps, *_ = _keras_graph.read_keras_graph(model)
   convolution, rectifier, pool, flat, logits = (s.operation for s in steps)
-  assert rectifier == keras_graph.Rectifier(0.0, 'convolution')
-  assert pool == keras_graph.MaxPool((3, 2), (1, 2), 'same', 'pool')
+  assert rectifier == _keras_graph.Rectifier(0.0, 'convolution')
+  assert pool == _keras_graph.MaxPool((3, 2), (1, 2), 'same', 'pool')
   assert [a.name for a in (convolution, flat, logits)] == [
     'convolution',
     'flat',
@@ -267,11 +267,11 @@ def test_absolute_maps_have_absolute_coefficients(library):
   seen = set()
   for name in registry.CLASSIFIERS:
     model = registry.classifier(name, library)
-    steps, input_name, _ = keras_graph.read_keras_graph(model)
+    steps, input_name, _ = _keras_graph.read_keras_graph(model)
     values = {input_name: abs(registry.inputs(model, 1))}
     for operation, inputs, output in steps:
       arguments = [values[key] for key in inputs]
-      if isinstance(operation, keras_graph.Affine):
+      if isinstance(operation, _keras_graph.Affine):
         values[output] = operation.absolute(arguments)
         np.testing.assert_allclose(
           values[output], _by_columns(operation, arguments), atol=1e-12
@@ -309,5 +309,5 @@ def test_interpolations_of_unknown_coefficients_say_so(library):
       library,
       lambda k: [k.UpSampling2D(interpolation=interpolation)],  # noqa: B023
     )
-    (step, *_), _, _ = keras_graph.read_keras_graph(model)
+    (step, *_), _, _ = _keras_graph.read_keras_graph(model)
     assert (step.operation.absolute is not None) == is_known

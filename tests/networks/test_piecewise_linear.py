@@ -12,7 +12,7 @@ import tf_keras
 from conformance import classifier_registry as registry
 
 from tfp_ood import networks
-from tfp_ood.networks import keras_graph
+from tfp_ood.networks import _keras_graph
 
 _LABELS = tf.constant([0, 2, 1, 2])
 
@@ -218,8 +218,8 @@ def test_a_layer_with_switches_is_linear(name):
 def test_ties_and_zeros_are_off_and_the_first():
   layer = networks.SwitchLayer(
     [
-      keras_graph.Rectifier(0.0, 'relu'),
-      keras_graph.MaxPool((2, 2), (2, 2), 'valid', 'pool'),
+      _keras_graph.Rectifier(0.0, 'relu'),
+      _keras_graph.MaxPool((2, 2), (2, 2), 'valid', 'pool'),
     ]
   )
   layer.set_shape([2, 2, 1])

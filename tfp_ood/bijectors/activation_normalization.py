@@ -4,9 +4,9 @@
 
 import tensorflow as tf
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
+from tfp_ood.bijectors._flags import is_set
 from tfp_ood.bijectors.bijector import Bijector
-from tfp_ood.bijectors.flags import is_set
 
 __all__ = ['ActivationNormalization']
 
@@ -151,7 +151,7 @@ class ActivationNormalization(Bijector):
       `dict` of `shift` and `log_scale`, each of shape `[num_channels]`.
     """
     images = tf.cast(tf.convert_to_tensor(images), self.dtype)
-    shapes.check_image(images, self, self.num_channels)
+    _shapes.check_image(images, self, self.num_channels)
     mean, variance = tf.nn.moments(
       images, axes=list(range(images.shape.rank - 1))
     )
@@ -173,16 +173,16 @@ class ActivationNormalization(Bijector):
     self._check(x)
     log_scale = tf.convert_to_tensor(self._weights['log_scale'])
     y = x * tf.exp(log_scale) + self._weights['shift']
-    return y, shapes.num_pixels(x) * tf.reduce_sum(log_scale)
+    return y, _shapes.num_pixels(x) * tf.reduce_sum(log_scale)
 
   def _inverse_and_log_det(self, y):
     self._check(y)
     log_scale = tf.convert_to_tensor(self._weights['log_scale'])
     x = (y - self._weights['shift']) * tf.exp(-log_scale)
-    return x, -shapes.num_pixels(y) * tf.reduce_sum(log_scale)
+    return x, -_shapes.num_pixels(y) * tf.reduce_sum(log_scale)
 
   def _check(self, images):
-    shapes.check_image(images, self, self.num_channels)
+    _shapes.check_image(images, self, self.num_channels)
     if self._initialized is not None and not is_set(self._initialized):
       raise ValueError(
         'ActivationNormalization is not initialized: call '

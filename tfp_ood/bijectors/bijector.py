@@ -5,7 +5,7 @@
 import tensorflow_probability as tfp
 from tensorflow_probability.python.internal import cache_util
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
 
 __all__ = ['Bijector']
 
@@ -101,13 +101,13 @@ class Bijector(tfp.bijectors.Bijector):
 
   def _forward_and_batch_log_det(self, x):
     y, log_det = self._forward_and_log_det(x)
-    return y, shapes.broadcast_to_batch(
+    return y, _shapes.broadcast_to_batch(
       log_det, x, self.forward_min_event_ndims
     )
 
   def _inverse_and_batch_log_det(self, y):
     x, log_det = self._inverse_and_log_det(y)
-    return x, shapes.broadcast_to_batch(
+    return x, _shapes.broadcast_to_batch(
       log_det, y, self.inverse_min_event_ndims
     )
 
@@ -126,4 +126,4 @@ class Bijector(tfp.bijectors.Bijector):
     return self._inverse_and_batch_log_det(y)[1]
 
   def _as_tensor(self, value, name):
-    return shapes.as_tensor(value, self.dtype, name)
+    return _shapes.as_tensor(value, self.dtype, name)

@@ -6,7 +6,7 @@ import abc
 
 import tensorflow as tf
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors.bijector import Bijector
 from tfp_ood.networks.tracking import trackable_parts
 
@@ -78,18 +78,18 @@ class Coupling(Bijector):
     return tf.concat([result, passed], axis=-1), log_det
 
   def _split(self, images):
-    shapes.check_image(images, self)
+    _shapes.check_image(images, self)
     channels = images.shape[-1]
     if channels is None or channels < 2:
       raise ValueError(
         f'{type(self).__name__}: the images must have at least 2 channels, a '
         f'number known in advance, got shape {images.shape}.'
       )
-    return shapes.split_channels(images)
+    return _shapes.split_channels(images)
 
   def _network_outputs(self, passed, num_transformed):
     """Runs the network and checks the shape of what it returns."""
-    outputs = self._network(shapes.flatten_batch(passed))
+    outputs = self._network(_shapes.flatten_batch(passed))
     expected = self.outputs_per_channel * num_transformed
     if outputs.shape.rank != 4 or outputs.shape[-1] != expected:
       raise ValueError(
@@ -98,4 +98,4 @@ class Coupling(Bijector):
         f'shape {outputs.shape} for an input of shape {passed.shape}.'
       )
     outputs = tf.cast(outputs, passed.dtype)
-    return shapes.unflatten_batch(outputs, passed)
+    return _shapes.unflatten_batch(outputs, passed)

@@ -4,9 +4,9 @@
 
 import tensorflow as tf
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
+from tfp_ood.bijectors._vector_to_image import VectorToImage
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
-from tfp_ood.bijectors.vector_to_image import VectorToImage
 
 __all__ = ['FactorOut']
 
@@ -119,7 +119,7 @@ class FactorOut(VectorToImage):
   def _inverse_and_log_det(self, y):
     self._check_image(y)
     y, log_det = inverse_and_log_det(self.prior, y, 3)
-    leaving, rest = shapes.split_channels(y)
+    leaving, rest = _shapes.split_channels(y)
     rest, rest_log_det = inverse_and_log_det(self.bijector, rest, 3)
     leaving = tf.reshape(
       leaving, tf.concat([tf.shape(y)[:-3], [self.latent_sizes[1]]], axis=0)

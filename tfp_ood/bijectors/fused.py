@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow_probability.python.bijectors import chain as tfp_chain
 from tensorflow_probability.python.bijectors import invert as tfp_invert
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors.bijector import Bijector
 
 __all__ = ['forward_and_log_det', 'inverse_and_log_det', 'is_chain']
@@ -101,7 +101,7 @@ def _apply(bijector, value, event_ndims, forward):
       else bijector.inverse_and_log_det(value)
     )
     return result, _sum_extra_dimensions(log_det, event_ndims - min_event_ndims)
-  value = shapes.as_tensor(value)
+  value = _shapes.as_tensor(value)
   result = bijector.forward(value) if forward else bijector.inverse(value)
   log_det = (
     bijector.forward_log_det_jacobian(value, event_ndims=event_ndims)
@@ -109,7 +109,7 @@ def _apply(bijector, value, event_ndims, forward):
     else bijector.inverse_log_det_jacobian(value, event_ndims=event_ndims)
   )
   # TFP gives a scalar where the log-determinant is constant.
-  return result, shapes.broadcast_to_batch(log_det, value, event_ndims)
+  return result, _shapes.broadcast_to_batch(log_det, value, event_ndims)
 
 
 def _through_chain(chain, value, event_ndims, forward):
@@ -124,7 +124,7 @@ def _through_chain(chain, value, event_ndims, forward):
       else part.inverse_event_ndims(event_ndims)
     )
   if total is None:  # An empty chain is the identity.
-    value = shapes.as_tensor(value)
+    value = _shapes.as_tensor(value)
     total = tf.zeros(
       tf.shape(value)[: value.shape.rank - event_ndims], value.dtype
     )

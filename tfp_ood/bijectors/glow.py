@@ -6,16 +6,16 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.bijectors._flags import is_set
+from tfp_ood.bijectors._vector_to_image import VectorToImage
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
 from tfp_ood.bijectors.factor_out import FactorOut
-from tfp_ood.bijectors.flags import is_set
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
 from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
 from tfp_ood.bijectors.scan import Scan
 from tfp_ood.bijectors.squeeze import Squeeze
-from tfp_ood.bijectors.vector_to_image import VectorToImage
 from tfp_ood.networks.coupling_network import CouplingNetwork
 from tfp_ood.networks.zero_convolution import ZeroConvolution
 

@@ -4,10 +4,10 @@
 
 import tensorflow as tf
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
+from tfp_ood.bijectors._flags import is_set
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.factor_out import FactorOut
-from tfp_ood.bijectors.flags import is_set
 from tfp_ood.bijectors.fused import is_chain
 from tfp_ood.bijectors.glow import Glow
 from tfp_ood.bijectors.scan import Scan
@@ -49,7 +49,7 @@ def initialize(bijector, images):
   >>> round(float(np.std(latents)), 4)
   1.0
   """
-  images = shapes.as_tensor(images, _dtype(bijector))
+  images = _shapes.as_tensor(images, _dtype(bijector))
   if not tf.executing_eagerly():
     raise ValueError(
       'initialize: must run eagerly, once, before training; it was called '
@@ -111,7 +111,7 @@ def _initialize_glow(bijector, images):
 
 def _initialize_factor_out(bijector, images):
   images = _initialize(bijector.prior, images)
-  leaving, rest = shapes.split_channels(images)
+  leaving, rest = _shapes.split_channels(images)
   rest = _initialize(bijector.bijector, rest)
   leaving = tf.reshape(leaving, [-1, bijector.latent_sizes[1]])
   return tf.concat([rest, leaving], axis=-1)

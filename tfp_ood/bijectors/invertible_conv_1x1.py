@@ -7,7 +7,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors.bijector import Bijector
 
 __all__ = ['InvertibleConv1x1']
@@ -182,11 +182,11 @@ class InvertibleConv1x1(Bijector):
     )
 
   def _forward_and_log_det(self, x):
-    shapes.check_image(x, self, self.num_channels)
+    _shapes.check_image(x, self, self.num_channels)
     return self._multiply(x, self.forward_matrix()), -self._log_det(x)
 
   def _inverse_and_log_det(self, y):
-    shapes.check_image(y, self, self.num_channels)
+    _shapes.check_image(y, self, self.num_channels)
     return self._multiply(y, self.inverse_matrix()), self._log_det(y)
 
   @property
@@ -214,7 +214,7 @@ class InvertibleConv1x1(Bijector):
       )
     else:
       log_abs_determinant = tf.reduce_sum(self._weights['log_diagonal'])
-    return shapes.num_pixels(images) * log_abs_determinant
+    return _shapes.num_pixels(images) * log_abs_determinant
 
   def _multiply(self, images, matrix):
     # One matrix product over all pixels is faster than a convolution of size 1.

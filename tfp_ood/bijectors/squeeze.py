@@ -4,7 +4,7 @@
 
 import tensorflow as tf
 
-from tfp_ood.bijectors import shapes
+from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors.bijector import Bijector
 
 __all__ = ['Squeeze']
@@ -56,13 +56,13 @@ class Squeeze(Bijector):
 
   def _forward_and_log_det(self, x):
     self._forward_event_shape(x.shape)
-    flat = tf.nn.depth_to_space(shapes.flatten_batch(x), self.block_size)
-    return shapes.unflatten_batch(flat, x), tf.zeros([], x.dtype)
+    flat = tf.nn.depth_to_space(_shapes.flatten_batch(x), self.block_size)
+    return _shapes.unflatten_batch(flat, x), tf.zeros([], x.dtype)
 
   def _inverse_and_log_det(self, y):
     self._inverse_event_shape(y.shape)
-    flat = tf.nn.space_to_depth(shapes.flatten_batch(y), self.block_size)
-    return shapes.unflatten_batch(flat, y), tf.zeros([], y.dtype)
+    flat = tf.nn.space_to_depth(_shapes.flatten_batch(y), self.block_size)
+    return _shapes.unflatten_batch(flat, y), tf.zeros([], y.dtype)
 
   def _forward_event_shape(self, input_shape):
     _check_rank(input_shape)

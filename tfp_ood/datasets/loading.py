@@ -5,7 +5,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfp_ood.datasets import controls, prepared, sample, split_expressions
+from tfp_ood.datasets import _controls, _prepared, _sample, _split_expressions
 
 __all__ = ['load', 'num_examples']
 
@@ -168,30 +168,30 @@ def num_examples(name, split=None, data_dir=None):
       f'`name` {name!r} is a control: it has as many examples as the argument '
       '`num_examples` of `load` asks for.'
     )
-  name, split = split_expressions.parse_name(name, split)
+  name, split = _split_expressions.parse_name(name, split)
   return int(_split_examples(name, split, data_dir, False).cardinality())
 
 
 def _examples(name, split, data_dir, download, image_shape, number, seed):
   if not _is_control(name):
-    name, split = split_expressions.parse_name(name, split)
+    name, split = _split_expressions.parse_name(name, split)
     return _split_examples(name, split, data_dir, download)
   if split is not None:
     raise ValueError(
       f'`split` must be None for {name!r}, got {split!r}: controls have no '
       'splits. Choose their size with `num_examples`.'
     )
-  return controls.control_examples(name, image_shape, number, seed)
+  return _controls.control_examples(name, image_shape, number, seed)
 
 
 def _split_examples(name, split, data_dir, download):
-  if name not in sample.SAMPLES:
-    return prepared.prepared_examples(name, split, data_dir, download)
+  if name not in _sample.SAMPLES:
+    return _prepared.prepared_examples(name, split, data_dir, download)
   # The sample is arrays in memory under the split expressions of TFDS, not a
   # TFDS builder: a builder would write into the user's home at first use, for
   # data that takes less time to compute than to write and read.
-  arrays = sample.sample_arrays(name)
-  slices = split_expressions.selected_slices(
+  arrays = _sample.sample_arrays(name)
+  slices = _split_expressions.selected_slices(
     name, split, {key: len(labels) for key, (_, labels) in arrays.items()}
   )
   chosen = [[column[part] for column in arrays[key]] for key, part in slices]
@@ -202,7 +202,7 @@ def _split_examples(name, split, data_dir, download):
 
 
 def _is_control(name):
-  return name.split('/')[0] in controls.CONTROLS
+  return name.split('/')[0] in _controls.CONTROLS
 
 
 def _check_positive_int(argument, value):

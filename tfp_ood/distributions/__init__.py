@@ -2,28 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole models of an image: everything here has `log_prob` and `sample`."""
 
-from tfp_ood.distributions.autoencoder import Autoencoder
-from tfp_ood.distributions.convolutional_autoencoders import (
-  autoencoder,
-  flow_variational_autoencoder,
-  variational_autoencoder,
-)
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
-from tfp_ood.distributions.flow_variational_autoencoder import (
-  FlowVariationalAutoencoder,
-)
-from tfp_ood.distributions.flow_variational_autoencoder_decoder import (
-  FlowDecoderLayer,
-)
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
-from tfp_ood.distributions.latent_priors import (
-  autoregressive_flow_prior,
-  normal_mixture_prior,
-)
-from tfp_ood.distributions.layerwise_switch_prior import LayerwiseSwitchPrior
 from tfp_ood.distributions.learned_normal import learned_normal
-from tfp_ood.distributions.neural_rendering_model import (
+from tfp_ood.distributions.rendering.layerwise_switch_prior import (
+  LayerwiseSwitchPrior,
+)
+from tfp_ood.distributions.rendering.neural_rendering_model import (
   LATENT_MODES,
   JointMap,
   NeuralRenderingModel,
@@ -31,25 +17,41 @@ from tfp_ood.distributions.neural_rendering_model import (
   RenderingStatistics,
   RenderingTerms,
 )
-from tfp_ood.distributions.pixel_likelihoods import (
-  PixelCategorical,
-  pixel_likelihood,
-)
-from tfp_ood.distributions.posterior_layers import (
-  ConditionalCouplingNormal,
-  InverseAutoregressiveNormal,
-  posterior_layer,
+from tfp_ood.distributions.rendering.structured_switch_prior import (
+  LogNormalizer,
+  StructuredSwitchPrior,
 )
 from tfp_ood.distributions.second_order import (
   ConstantVolumeSecondOrderDifference,
   constant_volume_second_order_difference,
 )
-from tfp_ood.distributions.structured_switch_prior import (
-  LogNormalizer,
-  StructuredSwitchPrior,
+from tfp_ood.distributions.variational.autoencoder import Autoencoder
+from tfp_ood.distributions.variational.convolutional_autoencoders import (
+  autoencoder,
+  flow_variational_autoencoder,
+  variational_autoencoder,
 )
-from tfp_ood.distributions.vamp_prior import VampPrior
-from tfp_ood.distributions.variational_autoencoder import (
+from tfp_ood.distributions.variational.flow_decoder_layer import (
+  FlowDecoderLayer,
+)
+from tfp_ood.distributions.variational.flow_variational_autoencoder import (
+  FlowVariationalAutoencoder,
+)
+from tfp_ood.distributions.variational.latent_priors import (
+  autoregressive_flow_prior,
+  normal_mixture_prior,
+)
+from tfp_ood.distributions.variational.pixel_likelihoods import (
+  PixelCategorical,
+  pixel_likelihood,
+)
+from tfp_ood.distributions.variational.posterior_layers import (
+  ConditionalCouplingNormal,
+  InverseAutoregressiveNormal,
+  posterior_layer,
+)
+from tfp_ood.distributions.variational.vamp_prior import VampPrior
+from tfp_ood.distributions.variational.variational_autoencoder import (
   ElboTerms,
   VariationalAutoencoder,
 )

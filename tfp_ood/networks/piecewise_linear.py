@@ -8,7 +8,7 @@ import contextlib
 import tensorflow as tf
 import tf_keras
 
-from tfp_ood.networks import keras_graph
+from tfp_ood.networks import _keras_graph
 from tfp_ood.networks.switch_layer import SwitchLayer
 from tfp_ood.networks.tracking import trackable_parts
 
@@ -80,7 +80,7 @@ class PiecewiseLinearNetwork(tf.Module):
     super().__init__(name=name)
     self.model = model
     self._parts = trackable_parts(model)
-    steps, self._input, self._output = keras_graph.read_keras_graph(model)
+    steps, self._input, self._output = _keras_graph.read_keras_graph(model)
     self._steps, self._layers = _with_switch_layers(steps)
     self.rendering_normalizations = []
     self.input_shape = tf.TensorShape(model.inputs[0].shape[1:])
@@ -333,7 +333,7 @@ def _with_switch_layers(steps):
   between, are one layer: both are monotone, so their order does not matter.
 
   Args:
-    steps: list of `keras_graph.Step`.
+    steps: list of `_keras_graph.Step`.
 
   Returns:
     The steps with `SwitchLayer`s for operations, and the list of these.
@@ -342,7 +342,7 @@ def _with_switch_layers(steps):
   follower = {step.inputs[0]: step for step in steps if len(step.inputs) == 1}
   result, layers, taken_in = [], [], set()
   for step in steps:
-    if isinstance(step.operation, keras_graph.Affine):
+    if isinstance(step.operation, _keras_graph.Affine):
       result.append(step)
       continue
     if step.output in taken_in:
@@ -354,10 +354,10 @@ def _with_switch_layers(steps):
       output = following.output
       taken_in.add(output)
     layers.append(SwitchLayer(operations))
-    result.append(keras_graph.Step(layers[-1], step.inputs, output))
+    result.append(_keras_graph.Step(layers[-1], step.inputs, output))
   return result, layers
 
 
 def _are_one_layer(first, second):
   kinds = {type(first), type(second)}
-  return kinds == {keras_graph.Rectifier, keras_graph.MaxPool}
+  return kinds == {_keras_graph.Rectifier, _keras_graph.MaxPool}

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfp_ood.networks import keras_graph
+from tfp_ood.networks import _keras_graph
 
 __all__ = ['SwitchLayer']
 
@@ -29,8 +29,8 @@ class SwitchLayer:
   #### Examples
 
   >>> import tensorflow as tf
-  >>> from tfp_ood.networks import keras_graph
-  >>> layer = SwitchLayer([keras_graph.Rectifier(0.0, 'relu')])
+  >>> from tfp_ood.networks import _keras_graph
+  >>> layer = SwitchLayer([_keras_graph.Rectifier(0.0, 'relu')])
   >>> layer.set_shape([3])
   >>> switches = layer.switches(tf.constant([[-1.0, 2.0, 3.0]]))
   >>> switches['is_on'].numpy().tolist()
@@ -43,11 +43,11 @@ class SwitchLayer:
     """Instantiates the layer.
 
     Args:
-      operations: list of a `keras_graph.Rectifier`, a `keras_graph.MaxPool`, or
+      operations: list of a `_keras_graph.Rectifier`, a `_keras_graph.MaxPool`, or
         both, in either order.
     """
-    self._rectifier = _only(operations, keras_graph.Rectifier)
-    self._pool = _only(operations, keras_graph.MaxPool)
+    self._rectifier = _only(operations, _keras_graph.Rectifier)
+    self._pool = _only(operations, _keras_graph.MaxPool)
     self.name = operations[0].name
     self.pre_activation_shape = None
     self.feature_shape = None

@@ -2,49 +2,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """From log-probabilities to decisions: scores, metrics, tests."""
 
-from tfp_ood.stats.bits_per_dim import bits_per_dim
-from tfp_ood.stats.bootstrap import (
-  BootstrapConfidenceInterval,
-  bootstrap_confidence_interval,
-)
 from tfp_ood.stats.compression import (
   COMPRESSORS,
   compressed_bits_per_dim,
   png_bits_per_dim,
 )
-from tfp_ood.stats.conformal import conformal_p_values, conformal_threshold
-from tfp_ood.stats.delong import (
+from tfp_ood.stats.detector import Detector
+from tfp_ood.stats.latent_traversal import traverse
+from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
+from tfp_ood.stats.metrics.bootstrap import (
+  BootstrapConfidenceInterval,
+  bootstrap_confidence_interval,
+)
+from tfp_ood.stats.metrics.delong import (
   AurocConfidenceInterval,
   DelongTest,
   auroc_confidence_interval,
   delong_test,
 )
-from tfp_ood.stats.density_of_states import DensityOfStates
-from tfp_ood.stats.detector import Detector
-from tfp_ood.stats.elbo_component import ElboComponent
-from tfp_ood.stats.energy import Energy, energy
-from tfp_ood.stats.false_discovery_rate import (
-  BenjaminiHochbergResult,
-  LondResult,
-  benjamini_hochberg,
-  lond,
-)
-from tfp_ood.stats.frechet_distance import frechet_distance
-from tfp_ood.stats.input_complexity import InputComplexity, input_complexity
-from tfp_ood.stats.latent_separation import (
+from tfp_ood.stats.metrics.frechet_distance import frechet_distance
+from tfp_ood.stats.metrics.latent_separation import (
   LatentSeparation,
   latent_separation,
 )
-from tfp_ood.stats.latent_traversal import traverse
-from tfp_ood.stats.likelihood_ratio import LikelihoodRatio, likelihood_ratio
-from tfp_ood.stats.likelihood_regret import LikelihoodRegret, likelihood_regret
-from tfp_ood.stats.max_softmax import MaxSoftmax, max_softmax
-from tfp_ood.stats.negative_log_likelihood import (
-  NegativeLogLikelihood,
-  negative_log_likelihood,
-)
-from tfp_ood.stats.over_seeds import MeanOverSeeds, mean_over_seeds
-from tfp_ood.stats.ranking_metrics import (
+from tfp_ood.stats.metrics.over_seeds import MeanOverSeeds, mean_over_seeds
+from tfp_ood.stats.metrics.ranking_metrics import (
   RocCurve,
   auroc,
   average_precision_in,
@@ -54,16 +36,40 @@ from tfp_ood.stats.ranking_metrics import (
   false_positive_rate_at_95_tpr_out,
   roc_curve,
 )
-from tfp_ood.stats.rendering_latent import RenderingLatent
-from tfp_ood.stats.rendering_log_prob import RenderingLogProb
-from tfp_ood.stats.rendering_reconstruction import RenderingReconstruction
-from tfp_ood.stats.score import Score
-from tfp_ood.stats.score_norm import (
+from tfp_ood.stats.scores.density_of_states import DensityOfStates
+from tfp_ood.stats.scores.elbo_component import ElboComponent
+from tfp_ood.stats.scores.energy import Energy, energy
+from tfp_ood.stats.scores.input_complexity import (
+  InputComplexity,
+  input_complexity,
+)
+from tfp_ood.stats.scores.likelihood_ratio import (
+  LikelihoodRatio,
+  likelihood_ratio,
+)
+from tfp_ood.stats.scores.likelihood_regret import (
+  LikelihoodRegret,
+  likelihood_regret,
+)
+from tfp_ood.stats.scores.max_softmax import MaxSoftmax, max_softmax
+from tfp_ood.stats.scores.negative_log_likelihood import (
+  NegativeLogLikelihood,
+  negative_log_likelihood,
+)
+from tfp_ood.stats.scores.rendering_latent import RenderingLatent
+from tfp_ood.stats.scores.rendering_log_prob import RenderingLogProb
+from tfp_ood.stats.scores.rendering_reconstruction import (
+  RenderingReconstruction,
+)
+from tfp_ood.stats.scores.score import Score
+from tfp_ood.stats.scores.score_norm import (
   LogProbAndScoreNorm,
   ScoreNorm,
   log_prob_and_score_norm,
   score_norm,
 )
+from tfp_ood.stats.scores.typicality import Typicality, typicality
+from tfp_ood.stats.scores.waic import Waic, WaicTerms, waic
 from tfp_ood.stats.second_order import (
   ImageMoments,
   SecondOrderDifference,
@@ -73,10 +79,24 @@ from tfp_ood.stats.second_order import (
   second_order_difference_from_examples,
 )
 from tfp_ood.stats.statistics import Statistics
-from tfp_ood.stats.typicality import Typicality, typicality
-from tfp_ood.stats.typicality_curve import TypicalityCurve, typicality_curve
-from tfp_ood.stats.typicality_test import TypicalityTest, TypicalityTestResult
-from tfp_ood.stats.waic import Waic, WaicTerms, waic
+from tfp_ood.stats.tests.conformal import (
+  conformal_p_values,
+  conformal_threshold,
+)
+from tfp_ood.stats.tests.false_discovery_rate import (
+  BenjaminiHochbergResult,
+  LondResult,
+  benjamini_hochberg,
+  lond,
+)
+from tfp_ood.stats.tests.typicality_curve import (
+  TypicalityCurve,
+  typicality_curve,
+)
+from tfp_ood.stats.tests.typicality_test import (
+  TypicalityTest,
+  TypicalityTestResult,
+)
 
 __all__ = [
   'COMPRESSORS',

@@ -5,12 +5,12 @@
 import tensorflow as tf
 
 from tfp_ood._batches import with_one_more_if_empty
-from tfp_ood.stats.bits_per_dim import bits_per_dim
 from tfp_ood.stats.compression import (
   compressed_bits_per_dim,
   png_bits_per_dim,
 )
-from tfp_ood.stats.score_norm import log_prob_and_score_norm
+from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
+from tfp_ood.stats.scores.score_norm import log_prob_and_score_norm
 
 __all__ = ['ELBO_COMPONENTS', 'LATENT_MODES', 'Statistics']
 

@@ -7,9 +7,9 @@ import tf_keras
 
 from tfp_ood._batches import images_of, with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
-from tfp_ood.stats.bits_per_dim import bits_per_dim
-from tfp_ood.training.checkpoints import check_backups
-from tfp_ood.training.gathering import (
+from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
+from tfp_ood.training._checkpoints import check_backups
+from tfp_ood.training._gathering import (
   gather_across_workers,
   global_batch_size,
 )

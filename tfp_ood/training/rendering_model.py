@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from tfp_ood._batches import with_one_more_if_empty
-from tfp_ood.training.checkpoints import check_backups
-from tfp_ood.training.gathering import global_batch_size
+from tfp_ood.training._checkpoints import check_backups
+from tfp_ood.training._gathering import global_batch_size
 
 __all__ = ['RenderingLossWeights', 'RenderingModel']
 

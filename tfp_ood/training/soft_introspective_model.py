@@ -9,8 +9,11 @@ import tensorflow_probability as tfp
 import tf_keras
 
 from tfp_ood._batches import images_of, with_one_more_if_empty
-from tfp_ood.distributions.posterior import closed_form_kl, sample_and_log_prob
-from tfp_ood.distributions.variational_autoencoder import (
+from tfp_ood.distributions.variational._posterior import (
+  closed_form_kl,
+  sample_and_log_prob,
+)
+from tfp_ood.distributions.variational.variational_autoencoder import (
   ElboTerms,
   VariationalAutoencoder,
 )
@@ -18,8 +21,8 @@ from tfp_ood.networks.adaptive_batch_normalization import (
   AdaptiveBatchNormalization,
 )
 from tfp_ood.networks.tracking import trackable_parts
-from tfp_ood.stats.bits_per_dim import bits_per_dim
-from tfp_ood.training.gathering import global_batch_size
+from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
+from tfp_ood.training._gathering import global_batch_size
 from tfp_ood.training.variational_model import VariationalModel
 
 __all__ = ['SoftIntrospectiveModel']

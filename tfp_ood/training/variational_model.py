@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfp_ood._batches import images_of
-from tfp_ood.stats.bits_per_dim import bits_per_dim
+from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
 from tfp_ood.training.distribution_model import DistributionModel
 
 __all__ = ['VariationalModel']

@@ -4,7 +4,7 @@
 
 import tensorflow as tf
 
-from tfp_ood.training.checkpoints import check_checkpoint
+from tfp_ood.training._checkpoints import check_checkpoint
 
 __all__ = ['load_weights', 'save_weights']
 
