@@ -64,7 +64,9 @@ def test_batches_share_no_example():
     statistics.append((in_scores.numpy(), out_scores.numpy()))
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr('tfp_ood.stats.delong.auroc_confidence_interval', remember)
+    patch.setattr(
+      'tfp_ood.stats.metrics.delong.auroc_confidence_interval', remember
+    )
     stats.typicality_curve(
       training,
       np.tile(training, 5),
