@@ -204,7 +204,7 @@ EXCLUDED = {'Score': 'abstract: a subclass says how statistics make a score'}
 
 # Public classes that are no scores, and the file that tests each.
 COVERED_ELSEWHERE = {
-  'Detector': 'stats/test_detector.py',
+  'Detector': 'stats/decisions/test_detector.py',
   'Statistics': 'stats/test_statistics.py',
-  'TypicalityTest': 'stats/tests/test_typicality_test.py',
+  'TypicalityTest': 'stats/decisions/test_typicality_test.py',
 }

@@ -7,7 +7,25 @@ from tfp_ood.stats.compression import (
   compressed_bits_per_dim,
   png_bits_per_dim,
 )
-from tfp_ood.stats.detector import Detector
+from tfp_ood.stats.decisions.conformal import (
+  conformal_p_values,
+  conformal_threshold,
+)
+from tfp_ood.stats.decisions.detector import Detector
+from tfp_ood.stats.decisions.false_discovery_rate import (
+  BenjaminiHochbergResult,
+  LondResult,
+  benjamini_hochberg,
+  lond,
+)
+from tfp_ood.stats.decisions.typicality_curve import (
+  TypicalityCurve,
+  typicality_curve,
+)
+from tfp_ood.stats.decisions.typicality_test import (
+  TypicalityTest,
+  TypicalityTestResult,
+)
 from tfp_ood.stats.latent_traversal import traverse
 from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
 from tfp_ood.stats.metrics.bootstrap import (
@@ -79,24 +97,6 @@ from tfp_ood.stats.second_order import (
   second_order_difference_from_examples,
 )
 from tfp_ood.stats.statistics import Statistics
-from tfp_ood.stats.tests.conformal import (
-  conformal_p_values,
-  conformal_threshold,
-)
-from tfp_ood.stats.tests.false_discovery_rate import (
-  BenjaminiHochbergResult,
-  LondResult,
-  benjamini_hochberg,
-  lond,
-)
-from tfp_ood.stats.tests.typicality_curve import (
-  TypicalityCurve,
-  typicality_curve,
-)
-from tfp_ood.stats.tests.typicality_test import (
-  TypicalityTest,
-  TypicalityTestResult,
-)
 
 __all__ = [
   'COMPRESSORS',

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.stats import _fractions
-from tfp_ood.stats.tests import conformal
+from tfp_ood.stats.decisions import conformal
 
 __all__ = [
   'TypicalityTest',

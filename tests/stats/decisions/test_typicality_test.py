@@ -260,7 +260,7 @@ def test_same_seed_same_test(monkeypatch):
   assert first.threshold == again.threshold != other.threshold
   # Large batches are resampled in rounds, not one like the other.
   monkeypatch.setattr(
-    'tfp_ood.stats.tests.typicality_test._MAX_DRAWS', 3 * 4000 + 1
+    'tfp_ood.stats.decisions.typicality_test._MAX_DRAWS', 3 * 4000 + 1
   )
   rounds = _gaussian_test(3, 10, num_held_out=500, seed=1)
   statistics = rounds.get_state()['bootstrap_statistics']

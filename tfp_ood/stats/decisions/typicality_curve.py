@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.stats.decisions import conformal, typicality_test
 from tfp_ood.stats.metrics import delong
-from tfp_ood.stats.tests import conformal, typicality_test
 
 __all__ = [
   'TypicalityCurve',

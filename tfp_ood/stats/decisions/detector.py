@@ -11,11 +11,11 @@ from tfp_ood._arrays import read_arrays, write_arrays
 from tfp_ood._batches import images_of
 from tfp_ood._saved_models import write_saved_model
 from tfp_ood.stats._fractions import check_fraction
-from tfp_ood.stats.statistics import Statistics
-from tfp_ood.stats.tests.conformal import (
+from tfp_ood.stats.decisions.conformal import (
   conformal_p_values,
   conformal_threshold,
 )
+from tfp_ood.stats.statistics import Statistics
 
 __all__ = ['Detector']
 
