@@ -4,6 +4,8 @@
 
 import tensorflow as tf
 
+from tfp_ood._checks import check_values
+
 __all__ = ['as_pixels', 'check_image_shape', 'check_pixels']
 
 
@@ -64,7 +66,7 @@ def check_pixels(images, name, num_values=256):
   """Raises unless images hold raw pixels: whole numbers in a range.
 
   Scaled or dequantized images, NaN and infinity are refused, eagerly and when a
-  graph runs. XLA leaves assertions out of what it compiles.
+  graph runs (but for XLA, which leaves assertions out).
 
   Args:
     images: `Tensor`, `uint8` or floating.
@@ -91,32 +93,9 @@ def check_pixels(images, name, num_values=256):
   is_valid = (images >= 0) & (images <= num_values - 1)
   if images.dtype != tf.uint8:
     is_valid &= tf.round(images) == images
-  message = (
+  return check_values(
+    images,
+    is_valid,
     f'{name}: `images` must hold raw pixels, whole numbers from 0 to '
-    f'{num_values - 1} (not scaled, not dequantized).'
+    f'{num_values - 1} (not scaled, not dequantized).',
   )
-  if not tf.executing_eagerly():
-    is_wrong = ~tf.reduce_all(is_valid)
-    with tf.control_dependencies(
-      [_fail_if(is_wrong, message, images, is_valid)]
-    ):
-      return tf.identity(images)
-  invalid = tf.boolean_mask(images, ~is_valid)
-  if tf.size(invalid) > 0:
-    raise ValueError(
-      f'{message} {int(tf.size(invalid))} of {int(tf.size(images))} are not, the '
-      f'first is {float(invalid[0])}.'
-    )
-  return images
-
-
-def _fail_if(is_wrong, message, images, is_valid):
-  """Returns an assertion that looks for what is wrong only where something is."""
-
-  def fail():
-    invalid = tf.boolean_mask(images, ~is_valid)
-    data = [message, tf.size(invalid), 'are not, the first are', invalid[:3]]
-    with tf.control_dependencies([tf.debugging.Assert(False, data)]):
-      return tf.constant(False)
-
-  return tf.cond(is_wrong, fail, lambda: tf.constant(True))

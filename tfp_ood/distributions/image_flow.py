@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood import _content_noise
 from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
@@ -31,9 +32,18 @@ class ImageFlow(RawPixelDistribution):
       log_prob(x) = density + volume
 
   with `D = height * width * channels`. Averaged over `u` this is a lower bound
-  on the log-probability of the discrete image. `log_prob(x)` is a function: it
-  uses one fixed pattern of noise, the same for every image. For training,
-  `log_prob(x, seed=...)` draws the noise afresh for every image.
+  on the log-probability of the discrete image. `log_prob(x)` is a function: its
+  noise is determined by the image and `noise_seed`, whatever else is in the batch,
+  and independent between images, so that the mean over a data set is as close to
+  that of the bound as its standard error says. For training,
+  `log_prob(x, seed=...)` draws the noise afresh.
+
+  Beyond `log_prob`, the statistics of the model (`statistics_names`) are
+
+  | name | what it is |
+  |---|---|
+  | `density` | log-density of the latent under `base`, nats |
+  | `volume` | log-determinant of the map from raw pixels to latent, nats |
 
   #### Examples
 
@@ -71,7 +81,7 @@ class ImageFlow(RawPixelDistribution):
     image_shape,
     base=None,
     num_values=256,
-    dequantization_seed=0,
+    noise_seed=0,
     validate_args=False,
     allow_nan_stats=True,
     name='image_flow',
@@ -85,10 +95,9 @@ class ImageFlow(RawPixelDistribution):
       base: `tfp.distributions.Distribution` over the latent with a scalar batch.
         Default: a standard normal. `learned_normal` makes a trainable one.
       num_values: Python `int`, at most 256: pixels are `0 .. num_values - 1`.
-      dequantization_seed: Python `int`, or a pair of them, the seed of the
-        fixed noise of `log_prob`: the same seed gives the same noise always.
-      validate_args: Python `bool`, whether graphs check that pixels are whole
-        numbers from `0` to `num_values - 1`. Eager calls always do.
+      noise_seed: Python `int`, or a pair of them: another one gives every image
+        other noise.
+      validate_args: Python `bool`, as in TFP; pixels are checked in any case.
       allow_nan_stats: Python `bool`, as in TFP.
       name: Python `str` given to the operations.
 
@@ -109,7 +118,7 @@ class ImageFlow(RawPixelDistribution):
       )
       self._bijector = bijector
       latent_shape = bijector.inverse_event_shape(self._image_shape)
-      self._base = base or _standard_normal(latent_shape, self._compute_dtype)
+      self._base = base or _standard_normal(latent_shape, self._log_prob_dtype)
       if self._base.event_shape != latent_shape:
         raise ValueError(
           f'ImageFlow: the bijector maps images of shape {self._image_shape} to '
@@ -122,13 +131,7 @@ class ImageFlow(RawPixelDistribution):
           f'{self._base.batch_shape}; make the batch part of the event with '
           '`tfp.distributions.Independent`.'
         )
-      # Philox gives the same noise on every kind of device.
-      self._dequantization_noise = tf.random.stateless_uniform(
-        self._image_shape,
-        stateless_seed(dequantization_seed),
-        dtype=self._compute_dtype,
-        alg='philox',
-      ).numpy()
+      self._noise_seed = stateless_seed(noise_seed).numpy()
 
   @property
   def bijector(self):
@@ -155,14 +158,15 @@ class ImageFlow(RawPixelDistribution):
     Returns:
       The latents of the images.
     """
-    return initialize(self.bijector, self._dequantize(self._as_pixels(images)))
+    pixels = self.check(images)
+    return initialize(self.bijector, self._dequantize(pixels, None))
 
   def log_prob_terms(self, images, seed=None, name='log_prob_terms'):
     """Splits `log_prob` into the density and the volume term.
 
     Args:
       images: `Tensor` of raw pixels, `[batch..., height, width, channels]`.
-      seed: PRNG seed of fresh dequantization noise. Default: the fixed noise.
+      seed: PRNG seed of fresh noise. Default: the noise of each image.
       name: Python `str` given to the operations.
 
     Returns:
@@ -171,8 +175,43 @@ class ImageFlow(RawPixelDistribution):
       volume: the log-determinant of the map from raw pixels to latent.
     """
     with self._name_and_control_scope(name):
-      terms, _ = self._terms_and_latent(self._as_pixels(images), seed)
+      terms, _ = self._terms_and_latent(self.check(images), seed)
       return terms
+
+  @property
+  def statistics_names(self):
+    """Names of what `statistics` can compute, a tuple of `str`."""
+    return ('log_prob', 'density', 'volume')
+
+  def statistics(self, images, names):
+    """Computes `log_prob` and its two terms, in one pass of the flow.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      names: iterable of names out of `statistics_names`.
+
+    Returns:
+      `dict` from each name to a `Tensor` of shape `[batch]`, in nats.
+    """
+    density, volume = self.log_prob_terms(images)
+    values = {
+      'log_prob': density + volume,
+      'density': density,
+      'volume': volume,
+    }
+    return {name: values[name] for name in names}
+
+  def training_loss(self, images, seed=None):
+    """Minus `log_prob` with fresh noise, `[batch]`, in nats.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      seed: PRNG seed of the noise.
+
+    Returns:
+      `Tensor` of shape `[batch]`.
+    """
+    return -self.log_prob(images, seed=seed)
 
   def latents(self, images, name='latents'):
     """Maps images to the latents of the flow's levels.
@@ -186,7 +225,7 @@ class ImageFlow(RawPixelDistribution):
       them; a single one if the bijector has no levels.
     """
     with self._name_and_control_scope(name):
-      _, latent = self._terms_and_latent(self._as_pixels(images), None)
+      _, latent = self._terms_and_latent(self.check(images), None)
       split = getattr(self.bijector, 'split_latent', lambda latent: [latent])
       return split(latent)
 
@@ -205,33 +244,28 @@ class ImageFlow(RawPixelDistribution):
     return self._quantize(images)
 
   def _terms_and_latent(self, pixels, seed):
-    if pixels.shape.rank == 4 and pixels.shape[0] in (0, None):
-      return with_one_more_if_empty(
-        lambda some: self._terms_and_latent_of_some(some, seed), pixels
+    def of_batch(pixels):
+      images = self._dequantize(pixels, seed)
+      latent, log_det = inverse_and_log_det(self.bijector, images, 3)
+      num_dimensions = self._image_shape.num_elements()
+      scaling = tf.constant(
+        num_dimensions * math.log(self.num_values), log_det.dtype
       )
-    return self._terms_and_latent_of_some(pixels, seed)
+      return LogProbTerms(self.base.log_prob(latent), log_det - scaling), latent
 
-  def _terms_and_latent_of_some(self, pixels, seed):
-    images = self._dequantize(pixels, seed)
-    latent, log_det = inverse_and_log_det(self.bijector, images, 3)
-    num_dimensions = self._image_shape.num_elements()
-    scaling = tf.constant(
-      num_dimensions * math.log(self.num_values), log_det.dtype
-    )
-    return LogProbTerms(self.base.log_prob(latent), log_det - scaling), latent
+    return self._of_batch(of_batch, pixels)
 
-  def _dequantize(self, pixels, seed=None):
+  def _dequantize(self, pixels, seed):
     """Adds noise to pixels and scales them to `[-.5, .5]`."""
+    dtype = self._log_prob_dtype
     if seed is None:
-      noise = tf.constant(self._dequantization_noise)
+      keys = _content_noise.content_keys(pixels, self._noise_seed)
+      noise = _content_noise.content_uniform(keys, self._image_shape, dtype)
     else:
       noise = tf.random.stateless_uniform(
-        tf.shape(pixels),
-        stateless_seed(seed),
-        dtype=self._compute_dtype,
+        tf.shape(pixels), stateless_seed(seed), dtype=dtype
       )
-    pixels = tf.cast(pixels, self._compute_dtype)
-    return (pixels + noise) / self.num_values - 0.5
+    return (tf.cast(pixels, dtype) + noise) / self.num_values - 0.5
 
   def _quantize(self, images):
     """Undoes `_dequantize`; values outside of the range go to its ends."""

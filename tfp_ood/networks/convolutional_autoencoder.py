@@ -21,7 +21,7 @@ _SLOPE = 0.2
 def convolutional_encoder(
   image_shape,
   num_outputs,
-  width=64,
+  hidden_channels=64,
   batch_normalization=True,
   seed=0,
   dtype='float32',
@@ -29,12 +29,12 @@ def convolutional_encoder(
   """A convolutional network that halves the sides of images up to three times.
 
   Sides are halved while they are even and above four: those of 32 to 4, those of
-  28 to 7. Channels double from `width`.
+  28 to 7. Channels double from `hidden_channels`.
 
   Args:
     image_shape: `(height, width, channels)`.
     num_outputs: Python `int`.
-    width: Python `int`, the channels of the first convolution.
+    hidden_channels: Python `int`, the channels of the first convolution.
     batch_normalization: Python `bool`, after all convolutions but the first, by
       `AdaptiveBatchNormalization`.
     seed: Python `int`, of the weights.
@@ -46,7 +46,7 @@ def convolutional_encoder(
 
   #### Examples
 
-  >>> convolutional_encoder([32, 32, 3], 10, width=8).output_shape
+  >>> convolutional_encoder([32, 32, 3], 10, hidden_channels=8).output_shape
   (None, 10)
 
   #### References
@@ -61,7 +61,7 @@ def convolutional_encoder(
   for level in range(_num_levels(image_shape)):
     parts.append(
       layers.Conv2D(
-        width * 2**level,
+        hidden_channels * 2**level,
         _KERNEL_SIZE,
         strides=2,
         padding='same',
@@ -81,7 +81,7 @@ def convolutional_decoder(
   image_shape,
   latent_size,
   outputs_per_channel=1,
-  width=64,
+  hidden_channels=64,
   batch_normalization=True,
   seed=0,
   dtype='float32',
@@ -93,7 +93,7 @@ def convolutional_decoder(
     latent_size: Python `int`.
     outputs_per_channel: Python `int`, how many numbers each channel of a pixel
       gets.
-    width: Python `int`, the channels before the last convolution.
+    hidden_channels: Python `int`, the channels before the last convolution.
     batch_normalization: Python `bool`, after all layers but the last, by
       `AdaptiveBatchNormalization`.
     seed: Python `int`, of the weights.
@@ -105,7 +105,7 @@ def convolutional_decoder(
 
   #### Examples
 
-  >>> convolutional_decoder([28, 28, 1], 10, 256, width=8).output_shape
+  >>> convolutional_decoder([28, 28, 1], 10, 256, hidden_channels=8).output_shape
   (None, 28, 28, 256)
 
   #### References
@@ -121,7 +121,7 @@ def convolutional_decoder(
   start = [
     rows >> num_levels,
     columns >> num_levels,
-    width * 2 ** (num_levels - 1),
+    hidden_channels * 2 ** (num_levels - 1),
   ]
 
   def activated():
@@ -145,7 +145,7 @@ def convolutional_decoder(
   parts.append(layers.Reshape(start, dtype=dtype))
   parts += activated()
   for level in reversed(range(num_levels - 1)):
-    parts.append(upsample(width * 2**level, _he_normal(seeds)))
+    parts.append(upsample(hidden_channels * 2**level, _he_normal(seeds)))
     parts += activated()
   initializer = tf_keras.initializers.GlorotUniform(next(seeds))
   parts.append(upsample(channels * outputs_per_channel, initializer))

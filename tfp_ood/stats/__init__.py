@@ -75,7 +75,6 @@ from tfp_ood.stats.scores.negative_log_likelihood import (
   negative_log_likelihood,
 )
 from tfp_ood.stats.scores.rendering_latent import RenderingLatent
-from tfp_ood.stats.scores.rendering_log_prob import RenderingLogProb
 from tfp_ood.stats.scores.rendering_reconstruction import (
   RenderingReconstruction,
 )
@@ -86,6 +85,7 @@ from tfp_ood.stats.scores.score_norm import (
   log_prob_and_score_norm,
   score_norm,
 )
+from tfp_ood.stats.scores.statistic_score import StatisticScore
 from tfp_ood.stats.scores.typicality import Typicality, typicality
 from tfp_ood.stats.scores.waic import Waic, WaicTerms, waic
 from tfp_ood.stats.second_order import (
@@ -119,13 +119,13 @@ __all__ = [
   'MeanOverSeeds',
   'NegativeLogLikelihood',
   'RenderingLatent',
-  'RenderingLogProb',
   'RenderingReconstruction',
   'RocCurve',
   'Score',
   'ScoreNorm',
   'SecondOrderDifference',
   'SecondOrderTerms',
+  'StatisticScore',
   'Statistics',
   'Typicality',
   'TypicalityCurve',

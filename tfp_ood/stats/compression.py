@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tfp_ood import _pixels
+
 __all__ = ['COMPRESSORS', 'compressed_bits_per_dim', 'png_bits_per_dim']
 
 # How Pillow writes a format without loss and as small as it can.
@@ -105,30 +107,16 @@ def compressed_bits_per_dim(images, compressors=COMPRESSORS):
 
 def _as_uint8(images):
   images = tf.convert_to_tensor(images, name='images')
-  if images.shape.rank != 4 or not images.shape[1:].is_fully_defined():
+  shape = images.shape
+  if shape.rank != 4 or not shape[1:].is_fully_defined():
     raise ValueError(
       '`images` must have shape [batch, height, width, channels], static but '
-      f'for the batch; got {images.shape}.'
+      f'for the batch; got {shape}.'
     )
-  if not 1 <= images.shape[-1] <= 4:
-    raise ValueError(
-      f'`images` must have 1 to 4 channels, got shape {images.shape}.'
-    )
-  if images.dtype == tf.uint8:
-    return images
-  if tf.executing_eagerly():
-    pixels = images.numpy()
-    is_pixel = (pixels >= 0) & (pixels <= 255) & (pixels == np.round(pixels))
-    if not np.all(is_pixel):
-      raise ValueError(
-        '`images` must hold raw pixels, whole numbers from 0 to 255; '
-        f'{np.count_nonzero(~is_pixel)} of {pixels.size} are not, the first is '
-        f'{pixels[~is_pixel][0]}.'
-      )
-  # In a graph nothing wraps around at least.
-  if images.dtype.is_floating:
-    images = tf.round(tf.cast(images, tf.float32))
-  return tf.saturate_cast(images, tf.uint8)
+  if not 1 <= shape[-1] <= 4:
+    raise ValueError(f'`images` must have 1 to 4 channels, got shape {shape}.')
+  images = _pixels.as_pixels(images, shape[1:], 'compression')
+  return tf.cast(_pixels.check_pixels(images, 'compression'), tf.uint8)
 
 
 def _smallest_bits_per_dim(images, compressors):

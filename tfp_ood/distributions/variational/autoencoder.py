@@ -15,7 +15,7 @@ class Autoencoder(EncoderDecoder):
 
       log_prob(x) = log p(x | z),   z = encoder(x)
 
-  This is the log-probability of an image given its own code. As every image
+  This is the log-probability of an image given its own latent. As every image
   brings its own, the probabilities of all images do not add up to one: it is a
   score of reconstruction, on the interface of `VariationalAutoencoder`, not a
   bound on the log-probability of `x`, and there is nothing to sample from.
@@ -36,9 +36,8 @@ class Autoencoder(EncoderDecoder):
     encoder,
     decoder,
     image_shape,
-    batch_statistics=(),
     num_values=256,
-    compute_dtype=tf.float32,
+    log_prob_dtype=tf.float32,
     validate_args=False,
     allow_nan_stats=True,
     name='autoencoder',
@@ -47,17 +46,15 @@ class Autoencoder(EncoderDecoder):
 
     Args:
       encoder: callable, such as a `tf_keras` model, from images scaled to `[-1,
-        1]`, `[batch, height, width, channels]`, to a distribution of codes, of
+        1]`, `[batch, height, width, channels]`, to a distribution of latents, of
         which the mean is taken; `tfp.layers.DistributionLambda` makes one of
         `tfd.VectorDeterministic`.
-      decoder: callable from codes, `[batch, ...code]`, to a distribution over raw
+      decoder: callable from latents, `[batch, ...latent]`, to a distribution over raw
         pixels, of batch shape `[batch]` and event shape `image_shape`.
       image_shape: `[height, width, channels]`, Python `int`s.
-      batch_statistics: as in `VariationalAutoencoder`.
       num_values: Python `int`, at most 256: pixels are `0 .. num_values - 1`.
-      compute_dtype: floating dtype of scaled images and log-probabilities.
-      validate_args: Python `bool`, whether graphs check that pixels are whole
-        numbers from `0` to `num_values - 1`. Eager calls always do.
+      log_prob_dtype: floating dtype of scaled images and log-probabilities.
+      validate_args: Python `bool`, as in TFP; pixels are checked in any case.
       allow_nan_stats: Python `bool`, as in TFP.
       name: Python `str` given to the operations.
 
@@ -70,9 +67,8 @@ class Autoencoder(EncoderDecoder):
         encoder,
         decoder,
         image_shape,
-        batch_statistics=batch_statistics,
         num_values=num_values,
-        compute_dtype=compute_dtype,
+        log_prob_dtype=log_prob_dtype,
         parameters=parameters,
         validate_args=validate_args,
         allow_nan_stats=allow_nan_stats,
@@ -93,7 +89,7 @@ class Autoencoder(EncoderDecoder):
     """
     del seed
     with self._name_and_control_scope(name):
-      images = self._as_pixels(images)
+      images = self.check(images)
       reconstruction = self._reconstruction(images, training)
       zeros = tf.zeros_like(reconstruction)
       return ElboTerms(reconstruction, zeros, zeros)
@@ -110,8 +106,8 @@ class Autoencoder(EncoderDecoder):
     """
     with self._name_and_control_scope(name):
       return self._of_batch(
-        lambda images: self._pixel_log_probs(images, self._codes(images)),
-        self._as_pixels(images),
+        lambda images: self._pixel_log_probs(images, self._latents(images)),
+        self.check(images),
       )
 
   def _log_prob(self, images, seed=None):
@@ -121,17 +117,17 @@ class Autoencoder(EncoderDecoder):
   def _reconstruction(self, images, training):
     return self._of_batch(
       lambda images: self._reconstruction_log_probs(
-        images, self._codes(images, training), training
+        images, self._latents(images, training), training
       )[0],
       images,
     )
 
-  def _codes(self, images, training=False):
-    codes = self._representative(self.encode(images, training))
-    return codes[tf.newaxis]
+  def _latents(self, images, training=False):
+    latents = self._representative(self.encode_continuous(images, training))
+    return latents[tf.newaxis]
 
   def _sample_n(self, n, seed=None):
     raise NotImplementedError(
-      f'{self.name}: an autoencoder has no prior to sample codes from; a '
+      f'{self.name}: an autoencoder has no prior to sample latents from; a '
       'VariationalAutoencoder has.'
     )

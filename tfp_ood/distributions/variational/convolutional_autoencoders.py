@@ -42,11 +42,11 @@ PRIORS = ('standard_normal', 'mixture', 'vamp', 'flow')
 def variational_autoencoder(
   image_shape,
   latent_size,
-  decoder='gaussian',
-  decoder_scale=25.5,
+  likelihood='gaussian',
+  likelihood_scale=25.5,
   posterior='diagonal',
   prior='standard_normal',
-  width=64,
+  hidden_channels=64,
   batch_normalization=True,
   num_values=256,
   seed=0,
@@ -59,15 +59,15 @@ def variational_autoencoder(
     image_shape: `[height, width, channels]`, Python `int`s; the sides must be
       even and above four.
     latent_size: Python `int`.
-    decoder: the distribution of a pixel; one of `gaussian`, `learned_gaussian`,
-      `categorical` and `discretized_logistic`. By a Gaussian one, `log_prob` is
-      a density over pixel values.
-    decoder_scale: Python `float`, the deviation of `gaussian` in pixel values.
+    likelihood: the distribution of a pixel; one of `gaussian`,
+      `learned_gaussian`, `categorical` and `discretized_logistic`. By a Gaussian
+      one, `log_prob` is a density over pixel values.
+    likelihood_scale: Python `float`, the deviation of `gaussian` in pixel values.
     posterior: `diagonal`, `full`, `inverse_autoregressive` or
       `conditional_coupling`.
     prior: `standard_normal`, `mixture`, `vamp` or `flow`, the last three
       trainable.
-    width: Python `int`, the channels of the largest feature maps.
+    hidden_channels: Python `int`, the channels of the largest feature maps.
     batch_normalization: Python `bool`.
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
@@ -84,21 +84,26 @@ def variational_autoencoder(
 
   >>> import tfp_ood
   >>> vae = tfp_ood.distributions.variational_autoencoder(
-  ...     [32, 32, 3], latent_size=8, width=4)
+  ...     [32, 32, 3], latent_size=8, hidden_channels=4)
   >>> vae.event_shape
   TensorShape([32, 32, 3])
   """
   encoder = _encoder(
-    posterior, image_shape, latent_size, width, batch_normalization, seed
+    posterior,
+    image_shape,
+    latent_size,
+    hidden_channels,
+    batch_normalization,
+    seed,
   )
   return VariationalAutoencoder(
     encoder,
     _decoder(
-      decoder,
-      decoder_scale,
+      likelihood,
+      likelihood_scale,
       image_shape,
       latent_size,
-      width=width,
+      hidden_channels=hidden_channels,
       batch_normalization=batch_normalization,
       num_values=num_values,
       seed=seed,
@@ -118,8 +123,8 @@ def flow_variational_autoencoder(
   prior='standard_normal',
   num_levels=2,
   num_steps=4,
+  coupling_hidden_channels=64,
   hidden_channels=64,
-  width=64,
   batch_normalization=True,
   num_values=256,
   seed=0,
@@ -140,8 +145,8 @@ def flow_variational_autoencoder(
     prior: as in `variational_autoencoder`.
     num_levels: Python `int`, how often the decoder's flow halves the sides.
     num_steps: Python `int`, the couplings of each level.
-    hidden_channels: Python `int`, the width of their networks.
-    width: Python `int`, the channels of the largest feature maps.
+    coupling_hidden_channels: Python `int`, the width of their networks.
+    hidden_channels: Python `int`, the channels of the largest feature maps.
     batch_normalization: Python `bool`.
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
@@ -158,19 +163,24 @@ def flow_variational_autoencoder(
 
   >>> import tfp_ood
   >>> model = tfp_ood.distributions.flow_variational_autoencoder(
-  ...     [28, 28, 1], latent_size=8, num_steps=2, hidden_channels=8, width=4)
+  ...     [28, 28, 1], latent_size=8, num_steps=2, hidden_channels=4)
   >>> model.event_shape
   TensorShape([28, 28, 1])
   """
   encoder = _encoder(
-    posterior, image_shape, latent_size, width, batch_normalization, seed
+    posterior,
+    image_shape,
+    latent_size,
+    hidden_channels,
+    batch_normalization,
+    seed,
   )
-  # Of one seed, the networks would share random numbers.
+  # With one seed the networks would share random numbers.
   layer = FlowDecoderLayer(
     image_shape,
     num_levels,
     num_steps,
-    hidden_channels,
+    coupling_hidden_channels,
     num_values=num_values,
     seed=[seed, 2],
   )
@@ -178,7 +188,7 @@ def flow_variational_autoencoder(
     image_shape,
     latent_size,
     layer.outputs_per_channel,
-    width,
+    hidden_channels,
     batch_normalization,
     seed=[seed, 1],
   )
@@ -196,9 +206,9 @@ def flow_variational_autoencoder(
 def autoencoder(
   image_shape,
   latent_size,
-  decoder='gaussian',
-  decoder_scale=25.5,
-  width=64,
+  likelihood='gaussian',
+  likelihood_scale=25.5,
+  hidden_channels=64,
   batch_normalization=True,
   num_values=256,
   seed=0,
@@ -210,9 +220,9 @@ def autoencoder(
   Args:
     image_shape: `[height, width, channels]`, Python `int`s.
     latent_size: Python `int`.
-    decoder: as in `variational_autoencoder`.
-    decoder_scale: Python `float`, the deviation of `gaussian` in pixel values.
-    width: Python `int`, the channels of the largest feature maps.
+    likelihood: as in `variational_autoencoder`.
+    likelihood_scale: Python `float`, the deviation of `gaussian` in pixel values.
+    hidden_channels: Python `int`, the channels of the largest feature maps.
     batch_normalization: Python `bool`.
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
@@ -226,12 +236,12 @@ def autoencoder(
 
   >>> import tfp_ood
   >>> model = tfp_ood.distributions.autoencoder(
-  ...     [32, 32, 3], latent_size=8, width=4)
+  ...     [32, 32, 3], latent_size=8, hidden_channels=4)
   >>> model.event_shape
   TensorShape([32, 32, 3])
   """
   encoder_network = convolutional_encoder(
-    image_shape, latent_size, width, batch_normalization, seed
+    image_shape, latent_size, hidden_channels, batch_normalization, seed
   )
   layer = tfp.layers.DistributionLambda(
     tfd.VectorDeterministic, convert_to_tensor_fn=tfd.Distribution.mean
@@ -240,11 +250,11 @@ def autoencoder(
   return Autoencoder(
     encoder,
     _decoder(
-      decoder,
-      decoder_scale,
+      likelihood,
+      likelihood_scale,
       image_shape,
       latent_size,
-      width=width,
+      hidden_channels=hidden_channels,
       batch_normalization=batch_normalization,
       num_values=num_values,
       seed=seed,
@@ -257,11 +267,16 @@ def autoencoder(
 
 
 def _encoder(
-  posterior, image_shape, latent_size, width, batch_normalization, seed
+  posterior,
+  image_shape,
+  latent_size,
+  hidden_channels,
+  batch_normalization,
+  seed,
 ):
   num_inputs, layer = posterior_layer(posterior, latent_size, seed)
   network = convolutional_encoder(
-    image_shape, num_inputs, width, batch_normalization, seed
+    image_shape, num_inputs, hidden_channels, batch_normalization, seed
   )
   return _joined(image_shape, network, layer, 'encoder')
 
@@ -270,7 +285,7 @@ def _decoder(
   kind, scale, image_shape, latent_size, num_values, seed, **options
 ):
   number, make_distribution = pixel_likelihood(kind, scale, num_values)
-  # Of one seed, encoder and decoder would share random numbers.
+  # With one seed, encoder and decoder would share random numbers.
   network = convolutional_decoder(
     image_shape, latent_size, number, seed=[seed, 1], **options
   )

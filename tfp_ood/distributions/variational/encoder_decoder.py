@@ -9,17 +9,11 @@ import tf_keras
 from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood.distributions.raw_pixel_distribution import RawPixelDistribution
 from tfp_ood.distributions.variational._posterior import is_independent, plain
-from tfp_ood.networks.adaptive_batch_normalization import (
-  AdaptiveBatchNormalization,
-  statistics_of_the_batch,
-)
 from tfp_ood.networks.tracking import trackable_parts
 
 __all__ = ['EncoderDecoder']
 
 tfd = tfp.distributions
-
-_NETWORKS = ('encoder', 'decoder')
 
 
 class EncoderDecoder(RawPixelDistribution):
@@ -29,48 +23,79 @@ class EncoderDecoder(RawPixelDistribution):
   over raw pixels, `0 .. num_values - 1`. See `VariationalAutoencoder`.
   """
 
-  def __init__(
-    self, encoder, decoder, image_shape, batch_statistics=(), **kwargs
-  ):
+  def __init__(self, encoder, decoder, image_shape, **kwargs):
     """Instantiates the model.
 
     Args:
       encoder: callable; see `VariationalAutoencoder`.
       decoder: callable; see `VariationalAutoencoder`.
       image_shape: `[height, width, channels]`, Python `int`s.
-      batch_statistics: collection of `'encoder'` and `'decoder'`.
       **kwargs: passed to `RawPixelDistribution`.
 
     Raises:
-      ValueError: if the networks do not fit, or have no batch normalization to
-        take statistics of the batch.
+      ValueError: if the networks do not fit.
     """
-    self._networks = {'encoder': encoder, 'decoder': decoder}
-    self._batch_statistics = frozenset(batch_statistics)
+    self._encoder = encoder
+    self._decoder = decoder
     super().__init__(image_shape, **kwargs)
-    self._network_parts = [
-      trackable_parts(network) for network in self._networks.values()
-    ]
-    self._check_batch_statistics()
-    self._code_shape = self._check_networks()
+    self._network_parts = [trackable_parts(encoder), trackable_parts(decoder)]
+    self._check_networks()
 
   @property
   def encoder(self):
-    """The network from scaled images to distributions of codes."""
-    return self._networks['encoder']
+    """The network from scaled images to distributions of latents."""
+    return self._encoder
 
   @property
   def decoder(self):
-    """The network from codes to distributions of images."""
-    return self._networks['decoder']
+    """The network from latents to distributions of images."""
+    return self._decoder
 
   @property
-  def batch_statistics(self):
-    """`frozenset` of the networks adapted to the batch in evaluation."""
-    return self._batch_statistics
+  def is_differentiable(self):
+    """Whether `log_prob` can be differentiated by the pixels.
+
+    Not by a decoder over whole numbers, such as a categorical one: the gradient
+    would be that through the encoder alone.
+    """
+    return self._likelihood_dtype.is_floating
+
+  @property
+  def statistics_names(self):
+    """Names of what `statistics` can compute, a tuple of `str`."""
+    return ('latent',)
+
+  def statistics(self, images, names):
+    """Computes the latents of images, as vectors.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      names: iterable of names out of `statistics_names`.
+
+    Returns:
+      `dict` with `latent`, `[batch, latent_size]`, if it is named.
+    """
+    if 'latent' not in names:
+      return {}
+    latents = self.latents(images)
+    return {
+      'latent': tf.reshape(latents, [-1, self._latent_shape.num_elements()])
+    }
+
+  def training_loss(self, images, seed=None):
+    """Minus the evidence lower bound, networks in training mode.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      seed: PRNG seed of the noise.
+
+    Returns:
+      `Tensor` of shape `[batch]`, in nats.
+    """
+    return -sum(self.elbo_terms(images, seed=seed, training=True))
 
   def encode(self, images, training=False):
-    """Returns the distribution of the code of each image.
+    """Returns the distribution of the latent of each image.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
@@ -79,7 +104,7 @@ class EncoderDecoder(RawPixelDistribution):
     Returns:
       `tfd.Distribution` of batch shape `[batch]`.
     """
-    images = self._as_pixels(images)
+    images = self.check(images)
     if images.shape.rank != 4:
       raise ValueError(
         f'{self.name}: `images` to encode must be [batch, height, width, '
@@ -90,8 +115,8 @@ class EncoderDecoder(RawPixelDistribution):
   def encode_continuous(self, images, training=False):
     """As `encode`, of images whose pixels are any numbers.
 
-    They may be what a decoder made, to which gradients get through them, or
-    dequantized pixels; nothing is checked.
+    Such as what a decoder made, so that gradients reach it, or dequantized
+    pixels. Nothing is checked.
 
     Args:
       images: floating `Tensor`, `[batch, height, width, channels]`, in the units
@@ -101,66 +126,68 @@ class EncoderDecoder(RawPixelDistribution):
     Returns:
       `tfd.Distribution` of batch shape `[batch]`.
     """
-    return self._call('encoder', self._scaled(images), training)
+    return _call(self.encoder, self._scaled(images), training)
 
-  def decode(self, codes, training=False):
-    """Returns the distribution of the image of each code.
+  def decode(self, latents, training=False):
+    """Returns the distribution of the image of each latent.
 
     Args:
-      codes: `Tensor` of shape `[batch, ...code]`.
+      latents: `Tensor` of shape `[batch, ...latent]`.
       training: Python `bool`, whether networks are in training mode.
 
     Returns:
       `tfd.Distribution` of raw pixels, of batch shape `[batch]`.
     """
-    return self._call('decoder', codes, training)
+    return _call(self.decoder, latents, training)
 
-  def codes(self, images):
-    """Returns one code for each image.
+  def latents(self, images):
+    """Returns one latent for each image.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
 
     Returns:
-      `Tensor` of shape `[batch, ...code]`: the means of the codes'
-      distributions, or of a flow, which knows no mean, the image of its base's.
+      `Tensor` of shape `[batch, ...latent]`: the means of `encode(images)`; of a
+      flow, which knows no mean, the image of its base's.
     """
     return with_one_more_if_empty(
-      lambda images: self._representative(self.encode(images)),
-      self._as_pixels(images),
+      lambda images: self._representative(
+        self.encode_continuous(self._observed(images, None))
+      ),
+      self.check(images),
     )
 
-  def decode_images(self, codes):
-    """Decodes one image from each code, without the noise of the decoder.
+  def decode_images(self, latents):
+    """Decodes one image from each latent, without the noise of the decoder.
 
     Args:
-      codes: `Tensor` of shape `[batch, ...code]`.
+      latents: `Tensor` of shape `[batch, ...latent]`.
 
     Returns:
       Floating `Tensor` of raw pixels, not rounded, `[batch, height, width,
-      channels]`: the means of the decoder's distributions, or of a flow, which
-      knows no mean, the image of its base's.
+      channels]`: the means of `decode(latents)`; of a flow, which knows no mean,
+      the image of its base's.
     """
     return with_one_more_if_empty(
-      lambda codes: tf.cast(
-        self._center(self.decode(codes)), self._compute_dtype
+      lambda latents: tf.cast(
+        self._center(self.decode(latents)), self._log_prob_dtype
       ),
-      tf.convert_to_tensor(codes, self._compute_dtype),
+      tf.convert_to_tensor(latents, self._log_prob_dtype),
     )
 
   def reconstruct(self, images):
-    """Decodes the codes of images.
+    """Enlatents images and delatents their latents.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
 
     Returns:
-      What `decode_images` makes of their `codes`.
+      `decode_images(latents(images))`.
     """
-    return self.decode_images(self.codes(images))
+    return self.decode_images(self.latents(images))
 
   def _representative(self, posterior):
-    """One code for each image."""
+    """One latent for each image."""
     return posterior.mean()
 
   def _center(self, likelihood):
@@ -175,31 +202,23 @@ class EncoderDecoder(RawPixelDistribution):
   def _scaled(self, images):
     """Scales raw pixels to `[-1, 1]`."""
     half = (self.num_values - 1) / 2
-    return tf.cast(images, self._compute_dtype) / half - 1.0
+    return tf.cast(images, self._log_prob_dtype) / half - 1.0
 
-  def _call(self, role, value, training):
-    network = self._networks[role]
-    adapts = role in self._batch_statistics and not training
-    with statistics_of_the_batch(adapts):
-      if isinstance(network, tf_keras.layers.Layer):
-        return plain(network(value, training=training))
-      return plain(network(value))
-
-  def _reconstruction_log_probs(self, images, codes, training):
+  def _reconstruction_log_probs(self, images, latents, training):
     """Log-probabilities of images by the decoder, `[samples, batch]`.
 
     Args:
       images: `[batch, ...image_shape]`.
-      codes: `[samples, batch, ...code]`.
+      latents: `[samples, batch, ...latent]`.
       training: Python `bool`.
     """
-    likelihood, tiled = self._likelihood(images, codes, training)
-    log_prob = tf.cast(likelihood.log_prob(tiled), self._compute_dtype)
-    return tf.reshape(log_prob, tf.shape(codes)[:2])
+    likelihood, tiled = self._likelihood(images, latents, training)
+    log_prob = tf.cast(likelihood.log_prob(tiled), self._log_prob_dtype)
+    return tf.reshape(log_prob, tf.shape(latents)[:2])
 
-  def _pixel_log_probs(self, images, codes):
+  def _pixel_log_probs(self, images, latents):
     """The same for each pixel, averaged over samples, of the images' shape."""
-    likelihood, tiled = self._likelihood(images, codes, training=False)
+    likelihood, tiled = self._likelihood(images, latents, training=False)
     of_pixels = getattr(likelihood, 'distribution', None)
     if not is_independent(likelihood) or of_pixels.event_shape.rank != 0:
       raise ValueError(
@@ -207,41 +226,18 @@ class EncoderDecoder(RawPixelDistribution):
         'is no sum over pixels; log-probabilities of pixels need a '
         'tfd.Independent of scalar distributions.'
       )
-    log_probs = tf.cast(of_pixels.log_prob(tiled), self._compute_dtype)
-    shape = tf.concat([tf.shape(codes)[:1], tf.shape(images)], axis=0)
+    log_probs = tf.cast(of_pixels.log_prob(tiled), self._log_prob_dtype)
+    shape = tf.concat([tf.shape(latents)[:1], tf.shape(images)], axis=0)
     return tf.reduce_mean(tf.reshape(log_probs, shape), axis=0)
 
-  def _likelihood(self, images, codes, training):
-    """Decodes all samples as one batch; returns images of that batch too."""
-    num_samples = tf.shape(codes)[0]
-    flat = tf.reshape(codes, tf.concat([[-1], tf.shape(codes)[2:]], axis=0))
-    flat = tf.ensure_shape(flat, [None, *codes.shape[2:]])
+  def _likelihood(self, images, latents, training):
+    """Delatents all samples as one batch; returns images of that batch too."""
+    num_samples = tf.shape(latents)[0]
+    flat = tf.reshape(latents, tf.concat([[-1], tf.shape(latents)[2:]], axis=0))
+    flat = tf.ensure_shape(flat, [None, *latents.shape[2:]])
     likelihood = self.decode(flat, training)
     tiled = tf.tile(images, [num_samples, 1, 1, 1])
     return likelihood, tf.cast(tiled, likelihood.dtype)
-
-  def _of_batch(self, function, images):
-    """Calls a function of `[batch, ...]` on images of any batch shape."""
-    flat = tf.reshape(images, [-1, *self._image_shape])
-    if images.shape.rank == 4:
-      flat = images
-    results = (
-      with_one_more_if_empty(function, flat)
-      if flat.shape[0] in (0, None)
-      else function(flat)
-    )
-    if images.shape.rank == 4:
-      return results
-    batch_shape = tf.shape(images)[:-3]
-    return tf.nest.map_structure(
-      lambda result: tf.ensure_shape(
-        tf.reshape(
-          result, tf.concat([batch_shape, tf.shape(result)[1:]], axis=0)
-        ),
-        images.shape[:-3].concatenate(result.shape[1:]),
-      ),
-      results,
-    )
 
   def _quantized(self, pixels):
     """Rounds to whole pixel values; those out of range go to its ends."""
@@ -249,30 +245,14 @@ class EncoderDecoder(RawPixelDistribution):
       pixels = tf.round(pixels)
     return tf.cast(tf.clip_by_value(pixels, 0, self.num_values - 1), tf.uint8)
 
-  def _check_batch_statistics(self):
-    unknown = self._batch_statistics - set(_NETWORKS)
-    if unknown:
-      raise ValueError(
-        f'{self.name}: `batch_statistics` may hold {", ".join(_NETWORKS)}, got '
-        f'{sorted(unknown)}.'
-      )
-    for role in sorted(self._batch_statistics):
-      modules = getattr(self._networks[role], 'submodules', ())
-      if not any(isinstance(m, AdaptiveBatchNormalization) for m in modules):
-        raise ValueError(
-          f'{self.name}: the {role} has no '
-          'tfp_ood.networks.AdaptiveBatchNormalization to take the statistics '
-          'of the batch.'
-        )
-
   def _check_networks(self):
-    """Runs both networks once and returns the shape of codes."""
-    images = tf.zeros([1, *self._image_shape], self._compute_dtype)
-    posterior = self._call('encoder', images, training=False)
+    """Runs both networks once and keeps what their outputs are like."""
+    images = tf.zeros([1, *self._image_shape], self._log_prob_dtype)
+    posterior = _call(self.encoder, images, training=False)
     self._check_distribution('encoder', posterior)
-    code_shape = posterior.event_shape
-    codes = tf.zeros([1, *code_shape], self._compute_dtype)
-    likelihood = self._call('decoder', codes, training=False)
+    self._latent_shape = posterior.event_shape
+    latents = tf.zeros([1, *self._latent_shape], self._log_prob_dtype)
+    likelihood = _call(self.decoder, latents, training=False)
     self._check_distribution('decoder', likelihood)
     if likelihood.event_shape != self._image_shape:
       raise ValueError(
@@ -280,7 +260,7 @@ class EncoderDecoder(RawPixelDistribution):
         f'shape {self._image_shape}, got events of shape '
         f'{likelihood.event_shape}; tfd.Independent makes pixels one event.'
       )
-    return code_shape
+    self._likelihood_dtype = likelihood.dtype
 
   def _check_distribution(self, role, result):
     if not isinstance(result, tfd.Distribution):
@@ -294,3 +274,10 @@ class EncoderDecoder(RawPixelDistribution):
         f'batch shape [1], got {result.batch_shape} with events of shape '
         f'{result.event_shape}.'
       )
+
+
+def _call(network, value, training):
+  """Runs a network and returns the distribution that it makes."""
+  if isinstance(network, tf_keras.layers.Layer):
+    return plain(network(value, training=training))
+  return plain(network(value))

@@ -4,6 +4,7 @@
 
 import tensorflow as tf
 
+from tfp_ood import _content_noise
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors.fused import forward_and_log_det
 from tfp_ood.distributions.variational.variational_autoencoder import (
@@ -11,6 +12,9 @@ from tfp_ood.distributions.variational.variational_autoencoder import (
 )
 
 __all__ = ['FlowVariationalAutoencoder']
+
+# The noise of an image's latent is for another purpose.
+_OF_PIXELS = 1
 
 
 class FlowVariationalAutoencoder(VariationalAutoencoder):
@@ -26,9 +30,8 @@ class FlowVariationalAutoencoder(VariationalAutoencoder):
   bound on the log-probability of the discrete image, as that of `ImageFlow`.
   Encoder and decoder both see `y`.
 
-  `log_prob(x)` is a function: it uses one fixed pattern of `u`, the same for
-  every image, of the model's `noise_seed`. `elbo_terms(x, seed=...)` draws it
-  afresh for every image.
+  In `log_prob(x)` the image and `noise_seed` determine `u`;
+  `elbo_terms(x, seed=...)` draws it afresh.
 
   Where the decoder is invertible and the posterior its inverse, blurred as the
   decoder blurs,
@@ -60,16 +63,20 @@ class FlowVariationalAutoencoder(VariationalAutoencoder):
   """
 
   def _observed(self, images, seed):
-    pattern_shape = self._image_shape if seed is None else tf.shape(images)
-    seed = self._noise_seed if seed is None else stateless_seed(seed)
-    # The latent takes the seed as it is.
-    noise = tf.random.stateless_uniform(
-      pattern_shape,
-      tf.random.experimental.stateless_fold_in(seed, 1),
-      dtype=self._compute_dtype,
-      alg='philox',
-    )
-    return tf.cast(images, self._compute_dtype) + noise
+    if seed is None:
+      keys = _content_noise.content_keys(images, self._noise_seed)
+      noise = _content_noise.content_uniform(
+        keys, self._image_shape, self._log_prob_dtype, _OF_PIXELS
+      )
+    else:
+      # The latent takes the seed as it is.
+      noise = tf.random.stateless_uniform(
+        tf.shape(images),
+        tf.random.experimental.stateless_fold_in(stateless_seed(seed), 1),
+        dtype=self._log_prob_dtype,
+        alg='philox',
+      )
+    return tf.cast(images, self._log_prob_dtype) + noise
 
   def _center(self, likelihood):
     center, _ = forward_and_log_det(

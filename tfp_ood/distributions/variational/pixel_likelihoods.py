@@ -73,7 +73,7 @@ def pixel_likelihood(kind, scale=25.5, num_values=256):
   """
   if kind not in PIXEL_LIKELIHOODS:
     raise ValueError(
-      f'The decoder must be one of {", ".join(PIXEL_LIKELIHOODS)}, got {kind!r}.'
+      f'The likelihood must be one of {", ".join(PIXEL_LIKELIHOODS)}, got {kind!r}.'
     )
   if not scale > 0:
     raise ValueError(f'`scale` must be positive, got {scale}.')

@@ -161,7 +161,7 @@ class ConditionalCouplingNormal(tfp.layers.DistributionLambda):
     latent_size,
     context_size=64,
     num_steps=4,
-    hidden_units=64,
+    hidden_units=(64, 64),
     seed=0,
     **kwargs,
   ):
@@ -171,7 +171,7 @@ class ConditionalCouplingNormal(tfp.layers.DistributionLambda):
       latent_size: Python `int`, at least two.
       context_size: Python `int`, how many numbers the couplings see.
       num_steps: Python `int`, how many couplings.
-      hidden_units: Python `int`, the width of their networks.
+      hidden_units: Python `int`s, the widths of their networks.
       seed: Python `int`, of all weights.
       **kwargs: passed to the Keras layer.
 
@@ -228,11 +228,11 @@ def _coupling_network(
   layers = tf_keras.layers
   generator = np.random.default_rng(seed)
   parts = [layers.Input([1, 1, input_channels], dtype=dtype)]
-  for _ in range(2):
+  for units in hidden_units:
     initializer = tf_keras.initializers.HeNormal(int(generator.integers(2**31)))
     parts.append(
       layers.Dense(
-        hidden_units,
+        units,
         activation='relu',
         kernel_initializer=initializer,
         dtype=dtype,

@@ -48,6 +48,7 @@ class VampPrior(tfp.distributions.Distribution):
     image_shape,
     num_pseudo_inputs=500,
     seed=None,
+    raw_pseudo_inputs=None,
     dtype=tf.float32,
     validate_args=False,
     allow_nan_stats=True,
@@ -61,6 +62,8 @@ class VampPrior(tfp.distributions.Distribution):
       image_shape: `[height, width, channels]`, Python `int`s.
       num_pseudo_inputs: Python `int`, `P`.
       seed: Python `int` or stateless PRNG seed of the first pseudo-inputs.
+      raw_pseudo_inputs: `tf.Variable`, the pseudo-inputs before the hyperbolic
+        tangent, to be shared with another prior; `copy` does. Default: a new one.
       dtype: floating dtype.
       validate_args: Python `bool`, as in TFP.
       allow_nan_stats: Python `bool`, as in TFP.
@@ -70,13 +73,17 @@ class VampPrior(tfp.distributions.Distribution):
     with tf.name_scope(name) as name:
       self._encoder = encoder
       self._encoder_parts = trackable_parts(encoder)
-      noise = tf.random.stateless_normal(
-        [num_pseudo_inputs, *image_shape],
-        stateless_seed(seed),
-        dtype=dtype,
-        alg='philox',
-      )
-      self._raw_pseudo_inputs = tf.Variable(noise, name='raw_pseudo_inputs')
+      if raw_pseudo_inputs is None:
+        noise = tf.random.stateless_normal(
+          [num_pseudo_inputs, *image_shape],
+          stateless_seed(seed),
+          dtype=dtype,
+          alg='philox',
+        )
+        raw_pseudo_inputs = tf.Variable(noise, name='raw_pseudo_inputs')
+        # So that a copy has the trained ones.
+        parameters['raw_pseudo_inputs'] = raw_pseudo_inputs
+      self._raw_pseudo_inputs = raw_pseudo_inputs
       self._latent_shape = self._posteriors().event_shape
       super().__init__(
         dtype=dtype,

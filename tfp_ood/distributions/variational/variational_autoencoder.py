@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood import _content_noise
 from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.distributions.variational._posterior import (
@@ -25,7 +26,17 @@ tfd = tfp.distributions
 ElboTerms = collections.namedtuple(
   'ElboTerms', ['reconstruction', 'log_prior', 'posterior_entropy']
 )
+# Adam's.
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+# What the noise of an image is for: another number, other noise.
+_OF_LATENTS, _OF_STEPS = 0, 2
+_ELBO_STATISTICS = (
+  'elbo',
+  'elbo_reconstruction',
+  'elbo_log_prior',
+  'elbo_posterior_entropy',
+  'elbo_kl',
+)
 
 
 class VariationalAutoencoder(EncoderDecoder):
@@ -41,9 +52,12 @@ class VariationalAutoencoder(EncoderDecoder):
 
       log_prob(x) = log p(x | z_1) - KL(q(z | x) || p(z))
 
-  `log_prob(x)` is a function: it uses fixed noise of its own seed, the same for
-  every image, so that an image scores the same whatever else is in the batch.
-  For training, `elbo_terms(x, seed=...)` draws the noise afresh for every image.
+  `log_prob(x)` is a function: its noise is determined by the image and
+  `noise_seed`, so that an image scores the same whatever else is in the batch. It
+  is one draw of a bound that holds on average: by itself it may lie above
+  `log p(x)`. The noise of different images is independent, so that the mean over a
+  data set is as close to that of the bound as its standard error says. For
+  training, `elbo_terms(x, seed=...)` draws the noise afresh.
 
   Units are nats. By a decoder over whole numbers, `log_prob` bounds the
   log-probability of the discrete image. By a continuous one, such as a normal
@@ -52,6 +66,18 @@ class VariationalAutoencoder(EncoderDecoder):
   discrete one where the decoder's deviation is a pixel value or more, as the
   density then hardly changes within a value; below that it is a density only
   and may be positive.
+
+  Beyond `log_prob`, the statistics of the model (`statistics_names`) are
+
+  | name | what it is |
+  |---|---|
+  | `elbo` | the evidence lower bound, of one sample, nats |
+  | `elbo_reconstruction` | expected log-probability of the image given `z` |
+  | `elbo_log_prior` | expected log-density of `z` under the prior |
+  | `elbo_posterior_entropy` | entropy of `q(z given x)` |
+  | `elbo_kl` | divergence from the prior: minus the sum of the last two |
+  | `optimized_log_prob` | `log_prob` by each image's own best posterior |
+  | `latent` | `latents(x)` as a vector, `[batch, latent_size]` |
 
   #### Examples
 
@@ -94,10 +120,9 @@ class VariationalAutoencoder(EncoderDecoder):
     prior=None,
     num_importance_samples=1,
     samples_per_pass=10,
-    batch_statistics=(),
     num_values=256,
     noise_seed=0,
-    compute_dtype=tf.float32,
+    log_prob_dtype=tf.float32,
     validate_args=False,
     allow_nan_stats=True,
     name='variational_autoencoder',
@@ -120,17 +145,12 @@ class VariationalAutoencoder(EncoderDecoder):
       samples_per_pass: Python `int`: at most so many samples of a batch are
         decoded at once, to limit memory. A `K` it does not divide is decoded in
         passes of its largest divisor below that. Results are the same.
-      batch_statistics: collection of `'encoder'` and `'decoder'`: these networks
-        take the statistics of their `tfp_ood.networks.AdaptiveBatchNormalization`
-        from the batch that is evaluated. Results then depend on what else is in
-        the batch, and mean nothing for a batch of one. `copy` makes such a model
-        of a trained one, of the same weights.
       num_values: Python `int`, at most 256: pixels are `0 .. num_values - 1`.
-      noise_seed: Python `int`, or a pair of them, the seed of the fixed noise.
-      compute_dtype: floating dtype of scaled images, noise and log-probabilities;
+      noise_seed: Python `int`, or a pair of them: another one gives every image
+        other noise.
+      log_prob_dtype: floating dtype of scaled images, noise and log-probabilities;
         networks and prior must be of the same.
-      validate_args: Python `bool`, whether graphs check that pixels are whole
-        numbers from `0` to `num_values - 1`. Eager calls always do.
+      validate_args: Python `bool`, as in TFP; pixels are checked in any case.
       allow_nan_stats: Python `bool`, as in TFP.
       name: Python `str` given to the operations.
 
@@ -144,16 +164,15 @@ class VariationalAutoencoder(EncoderDecoder):
         encoder,
         decoder,
         image_shape,
-        batch_statistics=batch_statistics,
         num_values=num_values,
-        compute_dtype=compute_dtype,
+        log_prob_dtype=log_prob_dtype,
         parameters=parameters,
         validate_args=validate_args,
         allow_nan_stats=allow_nan_stats,
         name=name,
       )
       self._prior = (
-        _standard_normal(self._code_shape, self._compute_dtype)
+        _standard_normal(self._latent_shape, self._log_prob_dtype)
         if prior is None
         else prior
       )
@@ -177,11 +196,41 @@ class VariationalAutoencoder(EncoderDecoder):
     """Python `int`, how many samples the bound takes."""
     return self._num_importance_samples
 
+  @property
+  def statistics_names(self):
+    """Names of what `statistics` can compute, a tuple of `str`."""
+    return (*_ELBO_STATISTICS, 'optimized_log_prob', *super().statistics_names)
+
+  def statistics(self, images, names):
+    """Computes the evidence lower bound, its parts, and what else is named.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      names: iterable of names out of `statistics_names`.
+
+    Returns:
+      `dict` from each name to a `Tensor`.
+    """
+    values = super().statistics(images, names)
+    if 'optimized_log_prob' in names:
+      values['optimized_log_prob'] = self.optimized_log_prob(images)
+    if not set(names).isdisjoint(_ELBO_STATISTICS):
+      terms = self.elbo_terms(images)
+      kl = -(terms.log_prior + terms.posterior_entropy)
+      values |= {
+        'elbo': terms.reconstruction - kl,
+        'elbo_reconstruction': terms.reconstruction,
+        'elbo_log_prior': terms.log_prior,
+        'elbo_posterior_entropy': terms.posterior_entropy,
+        'elbo_kl': kl,
+      }
+    return {name: values[name] for name in names}
+
   def elbo_terms(
     self,
     images,
     seed=None,
-    num_samples=None,
+    num_samples=1,
     training=False,
     name='elbo_terms',
   ):
@@ -195,9 +244,8 @@ class VariationalAutoencoder(EncoderDecoder):
 
     Args:
       images: `Tensor` of raw pixels, `[batch..., height, width, channels]`.
-      seed: PRNG seed of fresh noise for each image. Default: the fixed noise.
-      num_samples: Python `int`, how many samples. Default:
-        `num_importance_samples`.
+      seed: PRNG seed of fresh noise. Default: the noise of each image.
+      num_samples: Python `int`, how many samples.
       training: Python `bool`, whether networks are in training mode.
       name: Python `str` given to the operations.
 
@@ -208,7 +256,7 @@ class VariationalAutoencoder(EncoderDecoder):
       log_prior: the expected log-density of the latent under the prior.
       posterior_entropy: the entropy of `q(z | x)`.
     """
-    num_samples = self._number_of_samples(num_samples)
+    num_samples = self._at_least_one(num_samples, 'num_samples')
     with self._name_and_control_scope(name):
 
       def terms(images):
@@ -217,7 +265,7 @@ class VariationalAutoencoder(EncoderDecoder):
         noise = self._noise(num_samples, images, seed)
         return self._elbo_terms(posterior, images, noise, training)
 
-      return self._of_batch(terms, self._as_pixels(images))
+      return self._of_batch(terms, self.check(images))
 
   def pixel_log_probs(self, images, name='pixel_log_probs'):
     """Splits the reconstruction term into those of pixels.
@@ -237,11 +285,11 @@ class VariationalAutoencoder(EncoderDecoder):
 
       def of_pixels(images):
         images = self._observed(images, None)
-        noise = self._noise(self.num_importance_samples, images, None)
-        codes, _ = sample_and_log_prob(self.encode_continuous(images), noise)
-        return self._pixel_log_probs(images, codes)
+        noise = self._noise(1, images, None)
+        latents, _ = sample_and_log_prob(self.encode_continuous(images), noise)
+        return self._pixel_log_probs(images, latents)
 
-      return self._of_batch(of_pixels, self._as_pixels(images))
+      return self._of_batch(of_pixels, self.check(images))
 
   def optimized_log_prob(
     self,
@@ -261,8 +309,9 @@ class VariationalAutoencoder(EncoderDecoder):
     separate, and Adam works elementwise.
 
     The bound is then that of `log_prob`, by the same noise. Where the steps have
-    made it worse, the encoder's posterior remains the best one known: the result
-    is never below `log_prob`. `tfp_ood.stats.LikelihoodRegret` is the difference.
+    made it worse, or not a number, the encoder's posterior remains the best one
+    known: the result is never below `log_prob`. `tfp_ood.stats.LikelihoodRegret`
+    is the difference.
 
     The authors of [3] optimize the encoder's weights for each image instead. A
     batch of images would need as many copies of the encoder; the free posterior
@@ -286,12 +335,11 @@ class VariationalAutoencoder(EncoderDecoder):
         posterior = self.encode_continuous(images)
         noise = self._noise(num_samples, images, None)
         best = self._optimized(posterior, images, num_steps, learning_rate)
-        return tf.maximum(
-          self._bound(posterior, images, noise),
-          self._bound(best, images, noise),
-        )
+        first = self._bound(posterior, images, noise)
+        second = self._bound(best, images, noise)
+        return tf.where(second > first, second, first)
 
-      return self._of_batch(optimized, self._as_pixels(images))
+      return self._of_batch(optimized, self.check(images))
 
   def _log_prob(self, images, seed=None, num_importance_samples=None):
     num_samples = self._number_of_samples(num_importance_samples)
@@ -314,9 +362,9 @@ class VariationalAutoencoder(EncoderDecoder):
 
   def _representative(self, posterior):
     # Of a normal posterior the mean, of a flow the image of the base's mean.
-    noise = tf.zeros([1, 1, *self._code_shape], self._compute_dtype)
-    codes, _ = sample_and_log_prob(posterior, noise)
-    return codes[0]
+    noise = tf.zeros([1, 1, *self._latent_shape], self._log_prob_dtype)
+    latents, _ = sample_and_log_prob(posterior, noise)
+    return latents[0]
 
   def _bound(self, posterior, images, noise):
     """The importance-weighted bound; by one sample the ELBO."""
@@ -344,9 +392,9 @@ class VariationalAutoencoder(EncoderDecoder):
     """Three log-probabilities of each sample, `[samples, batch]`."""
 
     def terms(noise):
-      codes, log_posterior = sample_and_log_prob(posterior, noise)
-      reconstruction = self._reconstruction_log_probs(images, codes, training)
-      log_prior = self.prior.log_prob(codes)
+      latents, log_posterior = sample_and_log_prob(posterior, noise)
+      reconstruction = self._reconstruction_log_probs(images, latents, training)
+      log_prior = self.prior.log_prob(latents)
       return reconstruction, log_prior, log_posterior
 
     num_samples = noise.shape[0]
@@ -360,33 +408,60 @@ class VariationalAutoencoder(EncoderDecoder):
       terms,
       passes,
       parallel_iterations=1,
-      fn_output_signature=(self._compute_dtype,) * 3,
+      fn_output_signature=(self._log_prob_dtype,) * 3,
     )
     count = tf.shape(images)[0]
     return tuple(tf.reshape(term, [num_samples, count]) for term in results)
 
-  def _noise(self, num_samples, images, seed):
-    """Standard normal noise, for each image or the same for all."""
-    count = 1 if seed is None else tf.shape(images)[0]
-    shape = tf.concat([[num_samples, count], self._code_shape], axis=0)
-    seed = self._noise_seed if seed is None else stateless_seed(seed)
-    # Philox gives the same noise on every kind of device.
-    noise = tf.random.stateless_normal(
-      shape, seed, dtype=self._compute_dtype, alg='philox'
+  def latents_and_kl(self, posterior, seed):
+    """Draws a latent from each posterior, beside its divergence from the prior.
+
+    Args:
+      posterior: `tfd.Distribution` of batch shape `[batch]`, such as
+        `encode(images)`.
+      seed: PRNG seed.
+
+    Returns:
+      latents: `Tensor` of shape `[batch, ...latent]`.
+      kl: `Tensor` of shape `[batch]`, `KL(posterior || prior)` in nats: exact
+        where TFP has a formula, else estimated by the one latent.
+    """
+    shape = tf.concat(
+      [[1], posterior.batch_shape_tensor(), self._latent_shape], axis=0
     )
-    return tf.ensure_shape(noise, [num_samples, None, *self._code_shape])
+    noise = self._fresh_noise(shape, seed)
+    latents, log_posterior = sample_and_log_prob(posterior, noise)
+    kl = closed_form_kl(posterior, self.prior)
+    if kl is None:
+      kl = (log_posterior - self.prior.log_prob(latents))[0]
+    return latents[0], kl
+
+  def _noise(self, num_samples, images, seed, purpose=_OF_LATENTS):
+    """Standard normal noise for each image, `[samples, batch, ...latent]`."""
+    if seed is not None:
+      shape = [num_samples, tf.shape(images)[0], *self._latent_shape]
+      return self._fresh_noise(shape, seed)
+    keys = _content_noise.content_keys(images, self._noise_seed)
+    by_image = _content_noise.content_normal(
+      keys, [num_samples, *self._latent_shape], self._log_prob_dtype, purpose
+    )
+    return tf.transpose(by_image, [1, 0, *range(2, by_image.shape.rank)])
+
+  def _fresh_noise(self, shape, seed):
+    # Philox gives the same noise on every kind of device.
+    return tf.random.stateless_normal(
+      shape, stateless_seed(seed), dtype=self._log_prob_dtype, alg='philox'
+    )
 
   def _optimized(self, posterior, images, num_steps, learning_rate):
     """Fits the posterior of each image to it."""
     # Shift and logarithm of scale, both in one tensor.
-    shape = tf.concat([[2, tf.shape(images)[0]], self._code_shape], axis=0)
-    zeros = tf.zeros(shape, self._compute_dtype)
-    rate = tf.constant(learning_rate, self._compute_dtype)
+    shape = tf.concat([[2, tf.shape(images)[0]], self._latent_shape], axis=0)
+    zeros = tf.zeros(shape, self._log_prob_dtype)
+    rate = tf.constant(learning_rate, self._log_prob_dtype)
 
     def gradient(offsets, step):
-      # All images see the same noise, another one in each step.
-      seed = tf.random.experimental.stateless_fold_in(self._noise_seed, step)
-      noise = self._noise(1, images[:1], seed)
+      noise = self._noise(1, images, None, purpose=_OF_STEPS + step)
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(offsets)
         candidate = moved(posterior, *tf.unstack(offsets))
@@ -425,22 +500,22 @@ class VariationalAutoencoder(EncoderDecoder):
 
   def _check_prior(self):
     prior = self._prior
-    if prior.event_shape != self._code_shape or prior.batch_shape != []:
+    if prior.event_shape != self._latent_shape or prior.batch_shape != []:
       raise ValueError(
         f'{self.name}: the encoder returns distributions over events of shape '
-        f'{self._code_shape}; `prior` must be over the same and have a scalar '
+        f'{self._latent_shape}; `prior` must be over the same and have a scalar '
         f'batch, got events of shape {prior.event_shape} and batch shape '
         f'{prior.batch_shape}.'
       )
-    if prior.dtype != self._compute_dtype:
+    if prior.dtype != self._log_prob_dtype:
       raise ValueError(
-        f'{self.name}: `prior` is of {prior.dtype.name}, `compute_dtype` is '
-        f'{self._compute_dtype.name}.'
+        f'{self.name}: `prior` is of {prior.dtype.name}, `log_prob_dtype` is '
+        f'{self._log_prob_dtype.name}.'
       )
 
   def _check_variables(self):
     """Evaluates the bound once, to see that all that it uses is tracked."""
-    images = tf.zeros([1, *self._image_shape], self._compute_dtype)
+    images = tf.zeros([1, *self._image_shape], self._log_prob_dtype)
     with tf.GradientTape() as tape:
       self._log_prob(images)
     # The tape sees a mirrored variable's copies.

@@ -19,20 +19,25 @@ from tfp_ood.stats.statistics import Statistics
 
 __all__ = ['Detector']
 
+_BATCH_SIZE = 128
+# A kernel density takes memory by the number of examples scored at once.
+_SCORED_AT_ONCE = 1_000
 _VARIABLE = 'variables/'
 _LEARNED = 'learned/'
 
 
 class Detector:
-  """Tests images for being out-of-distribution, at a false-alarm rate.
+  """Tests examples for being out-of-distribution, at a false-alarm rate.
 
   It holds one or several models, a score, and the scores of in-distribution
-  images that no model was trained on. Against those it gives p-values, and
+  examples that no model was trained on. Against those it gives p-values, and
   flags with a false-alarm rate that holds whatever the score; see
   `conformal_p_values`. A model that trains on needs to be calibrated anew.
 
-  Any number of images can be scored at once, eagerly, in a `tf.function` or in
-  `tf.data.Dataset.map`.
+  Examples are images of raw pixels for the models of this library, and whatever
+  else a model has a `log_prob` for. Any number can be scored at once, eagerly, in
+  a `tf.function` or in `tf.data.Dataset.map`. What a model says it does not take,
+  such as scaled images, is refused everywhere.
 
   #### Example
 
@@ -48,21 +53,26 @@ class Detector:
   [False, True]
   """
 
-  def __init__(self, distribution, score, background=None, ensemble=()):
+  def __init__(
+    self, distribution, score, background=None, ensemble=(), statistics=None
+  ):
     """Instantiates a detector, to be calibrated by `fit` or `load`.
 
     Args:
-      distribution: the model of the in-distribution images, with an
-        `event_shape` and `log_prob(images)`, or a `NeuralRenderingModel`.
+      distribution: the model of the in-distribution examples: any object with
+        `log_prob(x)`; see `Statistics`.
       score: `tfp_ood.stats.Score`, such as `Typicality()`.
       background: the model of the background; see `LikelihoodRatio`.
-      ensemble: models of the in-distribution images; see `Waic`.
+      ensemble: models of the in-distribution examples; see `Waic`.
+      statistics: `dict` of a user's own statistics by name; see `Statistics`.
 
     Raises:
-      ValueError: if the score needs a model that was not given.
+      ValueError: if the score needs a statistic that there is not.
     """
-    self._statistics = Statistics(distribution, background, ensemble)
-    self._statistics.check(score.statistics)
+    self._statistics = Statistics(
+      distribution, background, ensemble, statistics
+    )
+    self._statistics.check_names(score.statistics)
     # A copy: what this detector learns is no other's business.
     self._score = copy.deepcopy(score)
     self._learns = score.learns and not score.is_fitted
@@ -71,61 +81,101 @@ class Detector:
 
   @property
   def calibration_scores(self):
-    """Sorted array of the scores of held-out images; `None` before `fit`."""
+    """Sorted array of the scores of held-out examples; `None` before `fit`."""
     return self._calibration_scores
 
   def fit(self, dataset, training=None):
-    """Calibrates on held-out in-distribution images.
+    """Calibrates on held-out in-distribution examples.
 
     Args:
-      dataset: `tf.data.Dataset` of batches of images, or of tuples that start
-        with them, or an array of images: in-distribution, and unseen by all
-        models in training.
+      dataset: `tf.data.Dataset` of batches of examples, or of tuples that start
+        with them, or an array: in-distribution, and unseen by all models in
+        training.
       training: another such, for a score that learns something itself
-        (`Typicality` the entropy, `DensityOfStates` a density), usually images
+        (`Typicality` the entropy, `DensityOfStates` a density), usually examples
         that the model was trained on. Default: such a score, unless it came
-        fitted, learns from every second image of `dataset`, and the others
+        fitted, learns from every second example of `dataset`, and the others
         calibrate it.
 
     Returns:
       The detector itself.
 
     Raises:
-      ValueError: if there are no images, or a score is NaN; then the detector is
-        as before.
+      ValueError: if there are no examples, or a score is NaN; then the detector
+        is as before.
     """
     values = self._statistics_of(dataset, 'dataset')
+    if training is not None:
+      training = self._statistics_of(training, 'training')
+    return self.fit_statistics(values, training)
+
+  def fit_statistics(self, statistics, training=None):
+    """As `fit`, from statistics of the examples.
+
+    Args:
+      statistics: `dict` from the names that the score reads to arrays whose first
+        axis is the held-out examples.
+      training: likewise of training examples; see `fit`.
+
+    Returns:
+      The detector itself.
+
+    Raises:
+      ValueError: as `fit`.
+    """
     learned = self._score.get_state()
     try:
       if training is not None:
-        self._score.fit(self._statistics_of(training, 'training'))
+        self._score.fit(training)
       elif self._learns:
-        self._score.fit({name: value[::2] for name, value in values.items()})
-        values = {name: value[1::2] for name, value in values.items()}
-      self._calibrate(np.asarray(self._score(values)))
+        self._score.fit({name: v[::2] for name, v in statistics.items()})
+        statistics = {name: v[1::2] for name, v in statistics.items()}
+      self._calibrate(self.score_statistics(statistics))
     except BaseException:
       self._score.set_state(learned)
       raise
     return self
 
-  def score(self, images):
-    """Scores images: larger = more out-of-distribution.
+  def score(self, x):
+    """Scores examples: larger = more out-of-distribution.
 
     Args:
-      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      x: `Tensor` of examples, `[batch, ...event]`.
 
     Returns:
       Floating-point `Tensor` of shape `[batch]`.
     """
-    # A shape that the first call would refuse could pass through a later trace,
-    # which is for any shape.
-    return self._score_function(self._statistics.as_batch(images))
+    # Here too, so that an eager call raises an error that is easy to read.
+    x = self._statistics.check(x)
+    return self._traced_once('score', x)(x)
 
-  def p_value(self, images):
-    """P-values of the hypothesis that images are in-distribution.
+  def score_statistics(self, statistics):
+    """Scores examples from their statistics.
 
     Args:
-      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      statistics: `dict` from the names that the score reads to arrays whose first
+        axis is the examples.
+
+    Returns:
+      Array of shape `[num_examples]`.
+    """
+    count = len(next(iter(statistics.values())))
+    pieces = [
+      self._score(
+        {
+          name: values[start : start + _SCORED_AT_ONCE]
+          for name, values in statistics.items()
+        }
+      )
+      for start in range(0, count, _SCORED_AT_ONCE)
+    ]
+    return np.concatenate(pieces) if pieces else np.zeros([0])
+
+  def p_value(self, x):
+    """P-values of the hypothesis that examples are in-distribution.
+
+    Args:
+      x: `Tensor` of examples, `[batch, ...event]`.
 
     Returns:
       float64 `Tensor` of shape `[batch]`, in (0, 1].
@@ -134,20 +184,33 @@ class Detector:
       ValueError: if the detector is not calibrated, or (eagerly) a score is NaN.
     """
     self._check_is_calibrated()
-    return conformal_p_values(self._calibration_scores, self.score(images))
+    return conformal_p_values(self._calibration_scores, self.score(x))
 
-  def predict(self, images, false_alarm_rate=0.05):
-    """Flags images as out-of-distribution.
+  def p_value_of_statistics(self, statistics):
+    """As `p_value`, from statistics of the examples.
 
     Args:
-      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
-      false_alarm_rate: `float` or scalar float64 `Tensor`: the probability at
-        most with which an in-distribution image is flagged. With `n` calibration
-        scores, rates below `1 / (n + 1)` flag nothing.
+      statistics: as for `score_statistics`.
 
     Returns:
-      Boolean `Tensor` of shape `[batch]`. In a graph, an image whose score is NaN
-      is flagged.
+      float64 array of shape `[num_examples]`.
+    """
+    self._check_is_calibrated()
+    scores = self.score_statistics(statistics)
+    return conformal_p_values(self._calibration_scores, scores).numpy()
+
+  def predict(self, x, false_alarm_rate=0.05):
+    """Flags examples as out-of-distribution.
+
+    Args:
+      x: `Tensor` of examples, `[batch, ...event]`.
+      false_alarm_rate: `float` or scalar float64 `Tensor`: the probability at
+        most with which an in-distribution example is flagged. With `n`
+        calibration scores, rates below `1 / (n + 1)` flag nothing.
+
+    Returns:
+      Boolean `Tensor` of shape `[batch]`. In a graph, an example whose score is
+      NaN is flagged.
 
     Raises:
       ValueError: if the detector is not calibrated, the rate is not between 0
@@ -163,12 +226,12 @@ class Detector:
       (rate > 0.0) & (rate < 1.0),
       ['`false_alarm_rate` must lie strictly between 0 and 1, got', rate],
     )
-    p_values = self.p_value(images)
+    p_values = self.p_value(x)
     # (Not `~(p_values > rate)`: TensorFlow's optimizer would turn it around.)
     return tf.math.is_nan(p_values) | (p_values <= rate)
 
   def threshold(self, false_alarm_rate=0.05):
-    """The score above which `predict` flags an image.
+    """The score above which `predict` flags an example.
 
     Args:
       false_alarm_rate: `float`.
@@ -252,11 +315,12 @@ class Detector:
   def export_saved_model(self, path):
     """Writes a SavedModel that needs nothing but TensorFlow.
 
-    `tf.saved_model.load(path)` has the functions `score(images)`,
-    `p_value(images)` and `predict(images, false_alarm_rate)`, for any number of
-    images, `uint8` or `float32`, and signatures of the same names for `uint8`
-    images (`false_alarm_rate` is a float64 scalar). Outputs of the signatures
-    are named `score`, `p_value` and `is_out_of_distribution`.
+    `tf.saved_model.load(path)` has the functions `score(x)`, `p_value(x)` and
+    `predict(x, false_alarm_rate)`, for any number of examples (images `uint8` or
+    `float32`), and signatures of the same names for the first of these dtypes,
+    whose input is named `images` for images, else `examples` (`false_alarm_rate`
+    is a float64 scalar). Outputs of the signatures are named `score`, `p_value`
+    and `is_out_of_distribution`.
 
     Args:
       path: the folder to write; an earlier one is replaced.
@@ -274,9 +338,14 @@ class Detector:
     write_saved_model(module, path, module.signatures())
 
   @property
-  def image_shape(self):
-    """`TensorShape` of one image."""
-    return self._statistics.image_shape
+  def event_shape(self):
+    """`TensorShape` of one example."""
+    return self._statistics.event_shape
+
+  @property
+  def dtypes(self):
+    """The dtypes of examples that an exported detector takes, a tuple."""
+    return self._statistics.dtypes
 
   def _variables(self):
     # Those of a model that stands twice are listed once.
@@ -293,13 +362,13 @@ class Detector:
   def _calibrate(self, scores):
     if not scores.size:
       raise ValueError(
-        'Detector: no image is left to calibrate on; a score that learns needs '
-        'at least two.'
+        'Detector: no example is left to calibrate on; a score that learns '
+        'needs at least two.'
       )
     if np.any(np.isnan(scores)):
       raise ValueError(
         f'Detector: {np.count_nonzero(np.isnan(scores))} of {scores.size} '
-        'scores of the held-out images are NaN.'
+        'scores of the held-out examples are NaN.'
       )
     self._calibration_scores = np.sort(scores.astype(np.float64))
     self._build_functions()
@@ -307,42 +376,54 @@ class Detector:
   def _check_is_calibrated(self):
     if self._calibration_scores is None:
       raise ValueError(
-        'Detector: call `fit` with held-out in-distribution images, or `load`, '
-        'first.'
+        'Detector: call `fit` with held-out in-distribution examples, or '
+        '`load`, first.'
       )
 
   def _build_functions(self):
     # Anew whenever the score has learned: a graph keeps what it was traced with.
-    self._score_function = tf.function(
-      lambda images: self._score(
-        self._statistics(images, self._score.statistics)
-      ),
-      reduce_retracing=True,
-    )
-    self._statistics_function = tf.function(
-      lambda images: self._statistics(images, self._score.statistics),
-      reduce_retracing=True,
-    )
+    self._functions = {}
+
+  def _traced_once(self, kind, x):
+    """Returns a function with one trace for batches of any size.
+
+    Args:
+      kind: `'score'` or `'statistics'`, what it computes.
+      x: batch of examples like those that it will get.
+
+    Returns:
+      `tf.function`.
+    """
+    key = kind, x.dtype, tuple(x.shape[1:])
+    if key not in self._functions:
+
+      def compute(x):
+        values = self._statistics(x, self._score.statistics)
+        return self._score(values) if kind == 'score' else values
+
+      self._functions[key] = tf.function(
+        compute,
+        input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
+        autograph=False,
+      )
+    return self._functions[key]
 
   def _statistics_of(self, dataset, argument):
-    """Returns the statistics of all images, as arrays by name."""
+    """Returns the statistics of all examples, as arrays by name."""
     if not isinstance(dataset, tf.data.Dataset):
       dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
     parts = {name: [] for name in self._score.statistics}
     for batch in dataset:
-      images = self._statistics.as_batch(images_of(batch))
-      for name, value in self._statistics_function(images).items():
+      x = self._statistics.check(images_of(batch))
+      for name, value in self._traced_once('statistics', x)(x).items():
         parts[name].append(value.numpy())
     values = {
       name: np.concatenate(part) if part else np.zeros([0])
       for name, part in parts.items()
     }
     if any(not value.size for value in values.values()):
-      raise ValueError(f'Detector: `{argument}` holds no images.')
+      raise ValueError(f'Detector: `{argument}` holds no examples.')
     return values
-
-
-_BATCH_SIZE = 128
 
 
 class _Export(tf.Module):
@@ -352,35 +433,31 @@ class _Export(tf.Module):
     super().__init__()
     # The variables alone: a SavedModel has no use for TFP's objects.
     self.exported_variables = detector._variables()
-    self._image_shape = detector.image_shape
     self.score = tf.function(detector.score)
     self.p_value = tf.function(detector.p_value)
     self.predict = tf.function(detector.predict)
-    for dtype in (tf.uint8, tf.float32):
-      images = self._images(dtype)
-      self.score.get_concrete_function(images)
-      self.p_value.get_concrete_function(images)
-      self.predict.get_concrete_function(images, self._false_alarm_rate())
+    name = 'images' if detector.event_shape.rank == 3 else 'examples'
+    shape = [None, *detector.event_shape]
+    self._specs = [
+      tf.TensorSpec(shape, dtype, name) for dtype in detector.dtypes
+    ]
+    self._rate = tf.TensorSpec([], tf.float64, name='false_alarm_rate')
+    for examples in self._specs:
+      self.score.get_concrete_function(examples)
+      self.p_value.get_concrete_function(examples)
+      self.predict.get_concrete_function(examples, self._rate)
 
   def signatures(self):
     """Returns the concrete functions of the signatures by name."""
-    images = self._images(tf.uint8)
+    examples = self._specs[0]
     return {
       'score': tf.function(
-        lambda images: {'score': self.score(images)}
-      ).get_concrete_function(images),
+        lambda x: {'score': self.score(x)}
+      ).get_concrete_function(examples),
       'p_value': tf.function(
-        lambda images: {'p_value': self.p_value(images)}
-      ).get_concrete_function(images),
+        lambda x: {'p_value': self.p_value(x)}
+      ).get_concrete_function(examples),
       'predict': tf.function(
-        lambda images, false_alarm_rate: {
-          'is_out_of_distribution': self.predict(images, false_alarm_rate)
-        }
-      ).get_concrete_function(images, self._false_alarm_rate()),
+        lambda x, rate: {'is_out_of_distribution': self.predict(x, rate)}
+      ).get_concrete_function(examples, self._rate),
     }
-
-  def _images(self, dtype):
-    return tf.TensorSpec([None, *self._image_shape], dtype, name='images')
-
-  def _false_alarm_rate(self):
-    return tf.TensorSpec([], tf.float64, name='false_alarm_rate')

@@ -42,7 +42,9 @@ class DensityOfStates(Score):
   a few columns needs more examples than there are: the normal, with its full
   covariance, is for those. Its score is half the squared Mahalanobis distance,
   and a constant, after a power transformation `t` of each column by itself, that
-  of Yeo and Johnson [3], which brings it nearest to a normal. `mahalanobis` is
+  of Yeo and Johnson [3], which brings it nearest to a normal; beyond the range of
+  the examples, where the power may level off, `t` goes on as a straight line.
+  `mahalanobis` is
   the squared distance itself, of the columns as they are: for those that are
   about normal already, such as the latent of a variational autoencoder. The
   covariance of both is that of Ledoit and Wolf [2], shrunk towards the identity
@@ -75,10 +77,12 @@ class DensityOfStates(Score):
        improve normality or symmetry. _Biometrika_, 87(4):954-959, 2000.
   """
 
-  _learned = (
+  learned = (
     'mean',
     'deviation',
     'powers',
+    'lowest',
+    'highest',
     'points',
     'weights',
     'precision',
@@ -119,7 +123,7 @@ class DensityOfStates(Score):
     self.statistics = tuple(dict.fromkeys(map(_statistic_of, self._names)))
     self._method = method
     self._max_examples = max_examples
-    for name in self._learned:
+    for name in self.learned:
       setattr(self, name, None)
 
   @property
@@ -151,17 +155,19 @@ class DensityOfStates(Score):
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     values = (values - mean) / deviation
     powers = np.ones_like(mean)  # Those that change nothing.
+    lowest, highest = values.min(axis=0), values.max(axis=0)
     if self._method == 'gaussian':
       transformer = preprocessing.PowerTransformer(standardize=False)
       values = transformer.fit_transform(values)
       powers = transformer.lambdas_
     fitted = _FITS[self._method](values)
     self.mean, self.deviation, self.powers = mean, deviation, powers
+    self.lowest, self.highest = lowest, highest
     self.points, self.weights, self.precision, self.offset = fitted
     return self
 
   def __call__(self, statistics):
-    self._check_is_fitted()
+    self.check_is_fitted()
     columns = self._columns(statistics)
     if len(columns) != len(self.mean):
       raise ValueError(
@@ -169,7 +175,9 @@ class DensityOfStates(Score):
         f'{len(columns)}: {", ".join(columns)}.'
       )
     values = (_stack(columns) - self.mean) / self.deviation
-    transformed = _yeo_johnson(values, self.powers)
+    within = tf.clip_by_value(values, self.lowest, self.highest)
+    transformed = _yeo_johnson(within, self.powers)
+    transformed += _yeo_johnson_slope(within, self.powers) * (values - within)
     exponents = -_squared_distances(transformed, self.points, self.precision)
     if self._method == 'one_class_svm':
       score = -tf.linalg.matvec(tf.exp(exponents), self.weights)
@@ -318,6 +326,12 @@ def _yeo_johnson(values, powers):
   return power(tf.maximum(values, 0.0), powers) - power(
     tf.maximum(-values, 0.0), 2.0 - powers
   )
+
+
+def _yeo_johnson_slope(values, powers):
+  """The derivative of `_yeo_johnson`."""
+  exponents = tf.where(values >= 0, powers - 1.0, 1.0 - np.asarray(powers))
+  return tf.exp(exponents * tf.math.log1p(tf.abs(values)))
 
 
 _FITS = {

@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Components of the evidence lower bound, as scores."""
 
-from tfp_ood.stats.scores import _tensors
-from tfp_ood.stats.scores.score import Score
-from tfp_ood.stats.statistics import ELBO_COMPONENTS
+from tfp_ood.stats.scores.statistic_score import StatisticScore
 
 __all__ = ['ElboComponent']
 
 
-class ElboComponent(Score):
+class ElboComponent(StatisticScore):
   """One component of a variational autoencoder's evidence lower bound.
 
       reconstruction:     score = -E[log p(x | z)],   z ~ q(z | x)
@@ -48,19 +46,6 @@ class ElboComponent(Score):
     Args:
       component: `'reconstruction'`, `'log_prior'`, `'posterior_entropy'` or
         `'kl'`.
-
-    Raises:
-      ValueError: if `component` is unknown.
     """
-    if component not in ELBO_COMPONENTS:
-      raise ValueError(
-        'ElboComponent: `component` must be one of '
-        f'{", ".join(ELBO_COMPONENTS)}; got {component!r}.'
-      )
-    self.statistics = (f'elbo_{component}',)
     # The divergence alone is subtracted in the bound.
-    self._sign = 1 if component == 'kl' else -1
-
-  def __call__(self, statistics):
-    (name,) = self.statistics
-    return self._sign * _tensors.as_float(statistics[name], name)
+    super().__init__(f'elbo_{component}', sign=1 if component == 'kl' else -1)

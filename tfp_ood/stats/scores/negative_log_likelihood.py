@@ -3,7 +3,7 @@
 """The negative log-likelihood as a score: what all others must beat."""
 
 from tfp_ood.stats.scores import _tensors
-from tfp_ood.stats.scores.score import Score
+from tfp_ood.stats.scores.statistic_score import StatisticScore
 
 __all__ = ['NegativeLogLikelihood', 'negative_log_likelihood']
 
@@ -34,8 +34,8 @@ def negative_log_likelihood(log_prob):
   return -_tensors.as_float(log_prob, 'log_prob')
 
 
-class NegativeLogLikelihood(Score):
-  """`negative_log_likelihood` of the statistic `log_prob`.
+class NegativeLogLikelihood(StatisticScore):
+  """`negative_log_likelihood` of the statistic `log_prob`, or another like it.
 
   #### Example
 
@@ -43,7 +43,10 @@ class NegativeLogLikelihood(Score):
   [3.0, 5.0]
   """
 
-  statistics = ('log_prob',)
+  def __init__(self, log_prob='log_prob'):
+    """Instantiates the score.
 
-  def __call__(self, statistics):
-    return negative_log_likelihood(statistics['log_prob'])
+    Args:
+      log_prob: the name of the statistic, such as `'elbo'`.
+    """
+    super().__init__(log_prob, sign=-1)

@@ -2,15 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """How probable the latents of an image are, as a score."""
 
-from tfp_ood.stats.scores.negative_log_likelihood import negative_log_likelihood
-from tfp_ood.stats.scores.score import Score
-from tfp_ood.stats.statistics import LATENT_MODES
+from tfp_ood.stats.scores.statistic_score import StatisticScore
 
 __all__ = ['RenderingLatent']
 
 
-class RenderingLatent(Score):
-  """`negative_log_likelihood` of the latents of a neural rendering model.
+class RenderingLatent(StatisticScore):
+  """Minus the log-probability of the latents of a neural rendering model.
 
       score = -log p(switches | label)
 
@@ -19,9 +17,8 @@ class RenderingLatent(Score):
 
   #### Example
 
-  >>> RenderingLatent()(
-  ...     {'nrm_latent_mode_normalised': [-5.7, -8.2]}).numpy().tolist()
-  [5.699999809265137, 8.199999809265137]
+  >>> RenderingLatent()({'latent_mode_normalized': [-5.5, -8.0]}).numpy().tolist()
+  [5.5, 8.0]
 
   #### References
 
@@ -30,23 +27,11 @@ class RenderingLatent(Score):
        2019. https://arxiv.org/abs/1907.04572
   """
 
-  def __init__(self, mode='mode_normalised'):
+  def __init__(self, mode='mode_normalized'):
     """Instantiates the score.
 
     Args:
-      mode: how the latents are normalized, one of
-        `tfp_ood.distributions.LATENT_MODES`; see
-        `NeuralRenderingModel.log_prob_terms`.
-
-    Raises:
-      ValueError: if `mode` is unknown.
+      mode: how the latents are normalized; the statistics of
+        `tfp_ood.distributions.NeuralRenderingModel` that start with `latent_`.
     """
-    if mode not in LATENT_MODES:
-      raise ValueError(
-        f'RenderingLatent: `mode` must be one of {", ".join(LATENT_MODES)}; got '
-        f'{mode!r}.'
-      )
-    self.statistics = (f'nrm_latent_{mode}',)
-
-  def __call__(self, statistics):
-    return negative_log_likelihood(statistics[self.statistics[0]])
+    super().__init__(f'latent_{mode}', sign=-1)

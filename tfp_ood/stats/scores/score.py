@@ -10,14 +10,22 @@ __all__ = ['Score']
 class Score(abc.ABC):
   """A number for each example, from its statistics: larger = more OOD.
 
-  `Statistics` computes statistics of images, each once; a score says in
-  `statistics` which of them it reads, may learn something from those of
-  in-distribution examples in `fit`, and is then a function of them. Its
-  formula is also there as a plain function of tensors, such as
-  `tfp_ood.stats.typicality`.
+  `Statistics` computes statistics of examples, each once. A score names those
+  that it reads, may learn something from those of in-distribution examples, and is
+  then a function of them. A subclass
 
-  Subclasses set `statistics` and define `__call__`. What `fit` learns is listed
-  in `_learned`, names of attributes which are arrays, and `None` before.
+  * sets `statistics`, a tuple of names: of the model's own statistics, of those
+    that every model has (see `Statistics`), or of a user's;
+  * defines `__call__`, from a `dict` of them to a tensor `[batch]`, by TensorFlow
+    operations if it is to run in a graph and to be exported. Each example counts by
+    itself, whatever else is in the batch;
+  * if it learns, defines `fit` and lists in `learned` the attributes that `fit`
+    sets: arrays or numbers, `None` before. They are all that is saved. `__call__`
+    begins with `self.check_is_fitted()`;
+  * if its arguments change what it computes, overrides `description`, by which a
+    `Detector` knows its like when it loads.
+
+  `tfp_ood.testing.check_score` puts a subclass to the test.
 
   #### Example
 
@@ -25,13 +33,13 @@ class Score(abc.ABC):
   >>> class BitsAbove(Score):
   ...   '''Bits per dimension above those of the worst image known.'''
   ...   statistics = ('bits_per_dim',)
-  ...   _learned = ('worst',)
+  ...   learned = ('worst',)
   ...   worst = None
   ...   def fit(self, statistics):
   ...     self.worst = max(statistics['bits_per_dim'])
   ...     return self
   ...   def __call__(self, statistics):
-  ...     self._check_is_fitted()
+  ...     self.check_is_fitted()
   ...     return tf.constant(statistics['bits_per_dim']) - self.worst
   >>> score = BitsAbove().fit({'bits_per_dim': [3.0, 3.5]})
   >>> score({'bits_per_dim': [3.25, 4.0]}).numpy().tolist()
@@ -39,7 +47,7 @@ class Score(abc.ABC):
   """
 
   statistics = ()
-  _learned = ()
+  learned = ()
 
   def fit(self, statistics):
     """Learns from in-distribution examples; most scores have nothing to learn.
@@ -74,23 +82,24 @@ class Score(abc.ABC):
   @property
   def learns(self):
     """Whether `fit` has anything to learn."""
-    return bool(self._learned)
+    return bool(self.learned)
 
   @property
   def is_fitted(self):
     """Whether all that is to be learned has been."""
-    return all(getattr(self, name) is not None for name in self._learned)
+    return all(getattr(self, name) is not None for name in self.learned)
 
   def get_state(self):
     """Returns what was learned, a `dict` of arrays."""
-    return {name: getattr(self, name) for name in self._learned}
+    return {name: getattr(self, name) for name in self.learned}
 
   def set_state(self, state):
     """Takes over what another score of the same kind has learned."""
-    for name in self._learned:
+    for name in self.learned:
       setattr(self, name, state[name])
 
-  def _check_is_fitted(self):
+  def check_is_fitted(self):
+    """Raises `ValueError` if there is something left to learn."""
     if not self.is_fitted:
       raise ValueError(
         f'{type(self).__name__}: call `fit` with statistics of in-distribution '

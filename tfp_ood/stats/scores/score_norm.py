@@ -7,8 +7,7 @@ import collections
 import numpy as np
 import tensorflow as tf
 
-from tfp_ood.stats.scores import _tensors
-from tfp_ood.stats.scores.score import Score
+from tfp_ood.stats.scores.statistic_score import StatisticScore
 
 __all__ = [
   'LogProbAndScoreNorm',
@@ -64,8 +63,8 @@ def log_prob_and_score_norm(log_prob, x):
   """`score_norm` and the log-probabilities it comes with.
 
   Args:
-    log_prob: as for `score_norm`. It may also return a tuple or namedtuple of
-      terms of shape `[batch]` whose sum is the log-probability.
+    log_prob: as for `score_norm`. It may also return a `dict` of what comes with
+      the log-probability in the same pass, that itself under `'log_prob'`.
     x: as for `score_norm`.
 
   Returns:
@@ -88,7 +87,7 @@ def log_prob_and_score_norm(log_prob, x):
   with tf.GradientTape(watch_accessed_variables=False) as tape:
     tape.watch(x)
     result = log_prob(x)
-    total = tf.add_n(tf.nest.flatten(result))
+    total = result['log_prob'] if isinstance(result, dict) else result
   gradient = tape.gradient(total, x)
   if gradient is None:
     raise ValueError('score_norm: `log_prob(x)` does not depend on `x`.')
@@ -105,8 +104,13 @@ def log_prob_and_score_norm(log_prob, x):
   return LogProbAndScoreNorm(result, norm)
 
 
-class ScoreNorm(Score):
+class ScoreNorm(StatisticScore):
   """The statistic `score_norm` as it is.
+
+  There is one for models whose `log_prob` is differentiable by its argument: not
+  for those of whole numbers alone, such as an autoencoder with a categorical
+  decoder. (A distribution of TFP's over whole numbers kept as floats does not say
+  so: the gradient of a `tfp.distributions.PixelCNN` is that of its network alone.)
 
   #### Example
 
@@ -114,7 +118,6 @@ class ScoreNorm(Score):
   [5.0, 0.0]
   """
 
-  statistics = ('score_norm',)
-
-  def __call__(self, statistics):
-    return _tensors.as_float(statistics['score_norm'], 'score_norm')
+  def __init__(self):
+    """Instantiates the score."""
+    super().__init__('score_norm')

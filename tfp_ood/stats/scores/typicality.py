@@ -60,7 +60,7 @@ class Typicality(Score):
   """
 
   statistics = ('log_prob',)
-  _learned = ('entropy',)
+  learned = ('entropy',)
 
   def __init__(self, entropy=None):
     """Instantiates the score.
@@ -93,5 +93,5 @@ class Typicality(Score):
     return self
 
   def __call__(self, statistics):
-    self._check_is_fitted()
+    self.check_is_fitted()
     return typicality(statistics['log_prob'], self.entropy)

@@ -64,7 +64,9 @@ def waic(log_probs, axis=-1):
       f'{axis}, got shape {log_probs.shape}; one model has no variance.'
     )
   mean, variance = tf.nn.moments(log_probs, axes=[axis])
-  score = tf.where(mean == -np.inf, -mean, variance - mean)
+  is_impossible = tf.reduce_any(log_probs == -np.inf, axis=axis)
+  infinity = tf.constant(np.inf, log_probs.dtype)
+  score = tf.where(is_impossible, infinity, variance - mean)
   return WaicTerms(score, mean, variance)
 
 
