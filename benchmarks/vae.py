@@ -63,8 +63,8 @@ def main(argv):
   vae = tfp_ood.distributions.variational_autoencoder(
     images.shape[1:],
     latent_size=100,
-    decoder=_DECODER.value,
-    width=_WIDTH.value,
+    likelihood=_DECODER.value,
+    hidden_channels=_WIDTH.value,
     seed=0,
   )
   if _WEIGHTS.value:

@@ -39,8 +39,8 @@ import experiment
 from absl import app, flags
 
 _DATA = {
-  'tfds': ('cifar10', ['svhn_cropped'], ['fashion_mnist']),
-  'sample': ('sample_photographs', ['sample_digits'], []),
+  'tfds': ('cifar10', ['svhn_cropped', 'fashion_mnist']),
+  'sample': ('sample_photographs', ['sample_digits']),
 }
 
 

@@ -1,60 +1,108 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The experiment behind the example scripts: train a model, score data sets.
+"""The command line of the experiments: flags, and running a recipe."""
 
-Each script names its data sets and calls `main`. What is a family's own, how its
-models are configured, trained, evaluated and reported, is in modules of its
-name: `flow_*`, `rendering_*`, `vae_*`. The folder of any run holds
-
-  configuration.json            what decides the model
-  statistics/                   of each data set, image by image
-  scores.npz, results.json, report.html, figures/     what came out
-  detector/                     for programs with only TensorFlow
-
-and the family's weights. A run that was interrupted goes on when its command is
-given again.
-"""
-
+import importlib.metadata
 import os
+import platform
 import sys
-import time
 
 # Quiet TensorFlow's start-up, unless the user asked for more.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-import experiment_flags
-import experiment_folder
-import flow_experiment
-import rendering_experiment
-import vae_experiment
 from absl import app, flags, logging
 
 import tfp_ood
 
 __all__ = ['main']
 
-# A family is a module with
-#   configuration(model, data), evaluation(data, config): settings, from flags
-#   run(config, evaluation, output_dir, strategy): results and arrays
-#   write_report(output_dir, results, arrays), print_summary(results)
-_FAMILIES = {
-  'cv_glow': flow_experiment,
-  'glow': flow_experiment,
-  'nrm': rendering_experiment,
-  **dict.fromkeys(vae_experiment.MODELS, vae_experiment),
-}
-for _module in (experiment_flags, *dict.fromkeys(_FAMILIES.values())):
-  flags.adopt_module_key_flags(_module)
+_RECIPES = tfp_ood.recipes.RECIPES
 
-_MODEL = flags.DEFINE_enum(
-  'model',
-  'glow',
-  sorted(_FAMILIES),
-  'The model: Glow, constant-volume Glow, a neural rendering model (nrm), or an '
-  'autoencoder: a plain one, a variational one (vae), one with a larger weight of '
-  'the divergence (beta_vae), one trained introspectively (soft_intro_vae), or '
-  'one whose decoder is a flow (f_vae).',
+_MODEL = flags.DEFINE_enum('model', 'glow', _RECIPES, 'The model.')
+_PRESET = flags.DEFINE_enum(
+  'preset',
+  None,
+  tfp_ood.recipes.PRESETS,
+  'Size of the model and length of its training. Default: tiny for '
+  '--data=sample, else small.',
 )
+_DATA = flags.DEFINE_enum(
+  'data',
+  'tfds',
+  ['tfds', 'sample'],
+  'tfds: data sets of --data_dir; sample: photographs and handwritten digits, '
+  'bundled, no download.',
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir',
+  None,
+  'Folder of prepared TFDS data sets. Default: that of TFDS, '
+  '~/tensorflow_datasets.',
+)
+_IN_DISTRIBUTION = flags.DEFINE_string(
+  'in_distribution',
+  None,
+  'TFDS name of the data set to train on. Default: by --data.',
+)
+_OUT_OF_DISTRIBUTION = flags.DEFINE_list(
+  'out_of_distribution',
+  None,
+  'TFDS names of the data sets to compare with, by their test splits. Images of '
+  'another size are cropped or padded with black, gray ones become color ones. '
+  'Default: by --data.',
+)
+_TRAIN_SPLIT = flags.DEFINE_string(
+  'train_split', 'train', 'Split to train on, such as "train[:80%]".'
+)
+_TEST_SPLIT = flags.DEFINE_string(
+  'test_split', 'test', 'Split to test on, and to calibrate on.'
+)
+_NUM_EVALUATED = flags.DEFINE_integer(
+  'num_evaluated',
+  10_000,
+  'At most so many images of each data set are scored.',
+  lower_bound=4,
+)
+_STRATEGY = flags.DEFINE_enum(
+  'strategy',
+  'default',
+  tfp_ood.training.STRATEGIES,
+  'Devices to train on: one, all of this machine, or those of TF_CONFIG.',
+)
+_TENSORBOARD = flags.DEFINE_bool(
+  'tensorboard',
+  False,
+  'Also write TensorBoard logs; needs `pip install tensorboard`.',
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+  'output_dir', None, 'Default: outputs/MODEL_PRESET_IN-DISTRIBUTION.'
+)
+
+
+def _define_settings():
+  """Makes a flag of every setting of every recipe; returns their names."""
+  define = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    list: flags.DEFINE_list,
+  }
+  helps, kinds = {}, {}
+  for model, recipe in _RECIPES.items():
+    settings = recipe.model_settings | recipe.evaluation_settings
+    for name, setting in settings.items():
+      default = setting.default
+      kinds[name] = type(default[0] if isinstance(default, tuple) else default)
+      text = f'{setting.help} Default: {default}.'
+      helps.setdefault(name, {}).setdefault(text, []).append(model)
+  for name, texts in helps.items():
+    help_text = ' '.join(f'{", ".join(of)}: {t}' for t, of in texts.items())
+    define[kinds[name]](name, None, help_text)
+  return list(helps)
+
+
+_SETTINGS = _define_settings()
 
 
 def main(argv, data):
@@ -62,45 +110,57 @@ def main(argv, data):
 
   Args:
     argv: the command line without flags, from `absl.app.run`.
-    data: `dict` from the values of --data to the names of the in-distribution
-      data set, the list of the others, and the list of further ones for models
-      that are compared with more.
+    data: `dict` from the values of --data to the name of the in-distribution data
+      set and the list of the others.
   """
   if len(argv) > 1:
     raise app.UsageError(f'Unknown arguments: {argv[1:]}.')
   # TensorFlow reports every file that it writes.
   logging.set_verbosity(logging.WARNING)
-  start = time.monotonic()
-  family = _FAMILIES[_MODEL.value]
-  data = data[experiment_flags.DATA.value]
-  config = family.configuration(_MODEL.value, data)
-  evaluation = family.evaluation(data, config)
-  output_dir = experiment_flags.OUTPUT_DIR.value or os.path.join(
-    'outputs',
-    f'{config["model"]}_{config["preset"]}_{config["in_distribution"]}',
+  model, data_kind = _MODEL.value, _DATA.value
+  in_distribution, others = data[data_kind]
+  in_distribution = _IN_DISTRIBUTION.value or in_distribution
+  preset = _PRESET.value or ('tiny' if data_kind == 'sample' else 'small')
+  folder = _OUTPUT_DIR.value or os.path.join(
+    'outputs', f'{model}_{preset}_{in_distribution}'
   )
-  report_path = os.path.join(output_dir, 'report.html')
-  if experiment_folder.is_complete(output_dir, config, evaluation):
-    print(f'The run is complete: {report_path}')
-    return
-  # Before anything else runs: several workers must find one another first.
-  strategy = tfp_ood.training.make_strategy(config['strategy'])
-  found, arrays = family.run(config, evaluation, output_dir, strategy)
-  if not experiment_folder.is_chief(strategy):
-    return
-  results = {
-    'command': ' '.join(['python', *sys.argv]),
-    'configuration': config,
-    'evaluation': evaluation,
-    'versions': experiment_folder.versions(),
-    **found,
-    'seconds': time.monotonic() - start,
+  report = os.path.join(folder, 'report.html')
+  try:
+    run = tfp_ood.recipes.Run(
+      _RECIPES[model],
+      folder,
+      in_distribution,
+      _OUT_OF_DISTRIBUTION.value or others,
+      preset=preset,
+      settings={name: flags.FLAGS[name].value for name in _SETTINGS},
+      num_evaluated=_NUM_EVALUATED.value,
+      strategy=_STRATEGY.value,
+      train_split=_TRAIN_SPLIT.value,
+      test_split=_TEST_SPLIT.value,
+      data_dir=_DATA_DIR.value,
+      tensorboard=_TENSORBOARD.value,
+      name=model,
+    )
+    if run.is_complete():
+      print(f'The run is complete: {report}')
+      return
+  except tfp_ood.training.OtherSettingsError as error:
+    raise app.UsageError(f'{error} (The folder is --output_dir.)') from error
+  except tfp_ood.recipes.UnknownSettingError as error:
+    raise app.UsageError(f'--model={model}: {error}') from error
+  evaluation = run.run(
+    {'command': ' '.join(['python', *sys.argv]), 'versions': _versions()}
+  )
+  if evaluation is not None:
+    print(evaluation.summary())
+    print(f'Report: {report}')
+
+
+def _versions():
+  """The versions of Python and of the packages behind the results."""
+  packages = ('tensorflow', 'tensorflow-probability', 'tf-keras', 'numpy')
+  return {
+    'python': platform.python_version(),
+    'tfp_ood': tfp_ood.__version__,
+    **{name: importlib.metadata.version(name) for name in packages},
   }
-  tfp_ood.reporting.write_arrays(os.path.join(output_dir, 'scores.npz'), arrays)
-  family.write_report(output_dir, results, arrays)
-  # Last: this file says that the run is complete.
-  tfp_ood.reporting.write_results(
-    os.path.join(output_dir, 'results.json'), results
-  )
-  family.print_summary(results)
-  print(f'Report: {report_path}')

@@ -26,8 +26,8 @@ import experiment
 from absl import app, flags
 
 _DATA = {
-  'tfds': ('fashion_mnist', ['mnist'], []),
-  'sample': ('sample_digits', ['sample_photographs'], []),
+  'tfds': ('fashion_mnist', ['mnist']),
+  'sample': ('sample_digits', ['sample_photographs']),
 }
 
 

@@ -6,9 +6,12 @@ from tfp_ood import (
   bijectors,
   datasets,
   distributions,
+  evaluation,
   networks,
+  recipes,
   reporting,
   stats,
+  testing,
   training,
 )
 
@@ -19,8 +22,11 @@ __all__ = [
   'bijectors',
   'datasets',
   'distributions',
+  'evaluation',
   'networks',
+  'recipes',
   'reporting',
   'stats',
+  'testing',
   'training',
 ]

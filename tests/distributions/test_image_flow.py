@@ -287,7 +287,7 @@ def test_the_fixed_noise_is_that_of_its_seed():
   )
   images = _images(2)
   first, again, other = (
-    make(dequantization_seed=seed).log_prob(images) for seed in (3, 3, 4)
+    make(noise_seed=seed).log_prob(images) for seed in (3, 3, 4)
   )
   np.testing.assert_array_equal(first, again)
   assert (first.numpy() != other.numpy()).all()

@@ -30,11 +30,11 @@ _MODELS = {
   ),
   'variational_autoencoder': lambda: (
     tfp_ood.distributions.variational_autoencoder(
-      _SHAPE, latent_size=3, decoder='categorical', width=2, seed=1
+      _SHAPE, latent_size=3, likelihood='categorical', hidden_channels=2, seed=1
     )
   ),
   'autoencoder': lambda: tfp_ood.distributions.autoencoder(
-    _SHAPE, latent_size=3, width=2, seed=1
+    _SHAPE, latent_size=3, hidden_channels=2, seed=1
   ),
 }
 _BATCH_SIZES = (1, 7, 64)

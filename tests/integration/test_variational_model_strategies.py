@@ -27,7 +27,7 @@ import tfp_ood
 
 def build(**kwargs):
   vae = tfp_ood.distributions.variational_autoencoder(
-    [8, 8, 1], latent_size=3, width=2, seed=1, **kwargs
+    [8, 8, 1], latent_size=3, hidden_channels=2, seed=1, **kwargs
   )
   return tfp_ood.training.VariationalModel(vae, warmup_steps=4)
 

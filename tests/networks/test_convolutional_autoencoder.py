@@ -19,7 +19,7 @@ def _normal(shape, seed=0):
 )
 @pytest.mark.parametrize('normalized', [False, True])
 def test_encoder_and_decoder_mirror_one_another(shape, halvings, normalized):
-  options = dict(width=2, batch_normalization=normalized)
+  options = dict(hidden_channels=2, batch_normalization=normalized)
   encoder = networks.convolutional_encoder(shape, 5, **options)
   decoder = networks.convolutional_decoder(shape, 5, 7, **options)
   codes = encoder(_normal([3, *shape]))
@@ -42,7 +42,7 @@ def test_encoder_and_decoder_mirror_one_another(shape, halvings, normalized):
 
 def test_weights_are_those_of_the_seed():
   def weights(make, seed):
-    network = make([8, 8, 1], 4, width=2, seed=seed)
+    network = make([8, 8, 1], 4, hidden_channels=2, seed=seed)
     return np.concatenate([np.ravel(w) for w in network.get_weights()])
 
   for make in (
@@ -57,7 +57,7 @@ def test_weights_are_those_of_the_seed():
 
 
 def test_float64():
-  options = dict(width=2, dtype='float64')
+  options = dict(hidden_channels=2, dtype='float64')
   encoder = networks.convolutional_encoder([8, 8, 1], 4, **options)
   decoder = networks.convolutional_decoder([8, 8, 1], 4, **options)
   images = tf.cast(_normal([2, 8, 8, 1]), tf.float64)

@@ -73,7 +73,7 @@ def test_no_latents_and_latents_of_several_axes():
 
 def test_of_a_variational_autoencoder():
   vae = distributions.variational_autoencoder(
-    [8, 8, 1], latent_size=3, width=2, seed=1
+    [8, 8, 1], latent_size=3, hidden_channels=2, seed=1
   )
   random = np.random.default_rng(0)
   images = random.integers(0, 256, [40, 8, 8, 1]).astype(np.uint8)

@@ -433,9 +433,9 @@ def _autoencoder(posterior='diagonal'):
   return distributions.variational_autoencoder(
     [8, 8, 1],
     latent_size=3,
-    decoder='categorical',
+    likelihood='categorical',
     posterior=posterior,
-    width=2,
+    hidden_channels=2,
     seed=1,
   )
 
@@ -480,7 +480,9 @@ def test_the_latent_of_a_flow_is_that_of_the_mean_of_its_base():
 
 
 def test_an_autoencoder_has_a_bound_of_reconstruction_alone():
-  model = distributions.autoencoder([8, 8, 1], latent_size=3, width=2, seed=1)
+  model = distributions.autoencoder(
+    [8, 8, 1], latent_size=3, hidden_channels=2, seed=1
+  )
   images = _gray_images()
   values = stats.Statistics(model)(images, [*_OF_ELBO, 'latent'])
   np.testing.assert_array_equal(values['elbo'], model.log_prob(images))

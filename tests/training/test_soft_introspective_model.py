@@ -51,7 +51,7 @@ def _batches(images, batch_size=16):
 
 def _vae(image_shape=_SHAPE, **kwargs):
   return tfp_ood.distributions.variational_autoencoder(
-    image_shape, latent_size=3, width=2, seed=1, **kwargs
+    image_shape, latent_size=3, hidden_channels=2, seed=1, **kwargs
   )
 
 
@@ -94,7 +94,7 @@ class _Decoder(tf.Module):
 
 def _linear(**kwargs):
   distribution = tfp_ood.distributions.VariationalAutoencoder(
-    _Encoder(), _Decoder(), _PIXELS, compute_dtype=tf.float64
+    _Encoder(), _Decoder(), _PIXELS, log_prob_dtype=tf.float64
   )
   return tfp_ood.training.SoftIntrospectiveModel(
     distribution, **{**_BETAS, **kwargs}
@@ -279,7 +279,7 @@ def test_fit_lowers_the_loss_and_moves_every_variable():
 @pytest.mark.parametrize(
   'options',
   [
-    dict(decoder='categorical', num_values=8),
+    dict(likelihood='categorical', num_values=8),
     dict(posterior='inverse_autoregressive', batch_normalization=False),
   ],
 )
@@ -402,7 +402,11 @@ def test_errors():
   with pytest.raises(ValueError, match='`seed` must be given'):
     make(vae, seed=None)
   with pytest.raises(ValueError, match='must be a VariationalAutoencoder'):
-    make(tfp_ood.distributions.autoencoder(_SHAPE, latent_size=3, width=2))
+    make(
+      tfp_ood.distributions.autoencoder(
+        _SHAPE, latent_size=3, hidden_channels=2
+      )
+    )
   with pytest.raises(ValueError, match='the prior must be fixed'):
     make(_vae(prior='mixture'))
   shared = tf.Variable(1.0)

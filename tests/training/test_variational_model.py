@@ -33,7 +33,7 @@ def _batches(images, batch_size=16):
 
 def _vae(**kwargs):
   return tfp_ood.distributions.variational_autoencoder(
-    _SHAPE, latent_size=3, width=2, seed=1, **kwargs
+    _SHAPE, latent_size=3, hidden_channels=2, seed=1, **kwargs
   )
 
 
@@ -161,7 +161,7 @@ def test_noise_differs_by_step_and_not_by_run():
 
 def test_an_autoencoder_trains_too():
   model = tfp_ood.distributions.autoencoder(
-    _SHAPE, latent_size=3, width=2, seed=1
+    _SHAPE, latent_size=3, hidden_channels=2, seed=1
   )
   history = _compiled(model).fit(_batches(_images(64)), epochs=4, verbose=0)
   losses = history.history['loss']

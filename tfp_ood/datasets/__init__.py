@@ -5,6 +5,8 @@
 from tfp_ood.datasets.loading import load, num_examples
 from tfp_ood.datasets.transformations import (
   adjust_contrast,
+  crop_and_flip,
+  fit_to_shape,
   gray_towards_mean,
   grayscale,
   mutate,
@@ -12,6 +14,8 @@ from tfp_ood.datasets.transformations import (
 
 __all__ = [
   'adjust_contrast',
+  'crop_and_flip',
+  'fit_to_shape',
   'gray_towards_mean',
   'grayscale',
   'load',

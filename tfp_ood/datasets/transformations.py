@@ -8,7 +8,14 @@ import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
 
-__all__ = ['adjust_contrast', 'gray_towards_mean', 'grayscale', 'mutate']
+__all__ = [
+  'adjust_contrast',
+  'crop_and_flip',
+  'fit_to_shape',
+  'gray_towards_mean',
+  'grayscale',
+  'mutate',
+]
 
 # Luma of ITU-R Recommendation BT.601 for red, green and blue.
 _LUMA_WEIGHTS = (0.299, 0.587, 0.114)
@@ -185,6 +192,79 @@ def mutate(images, rate, seed):
   is_mutated = tf.random.stateless_uniform(shape, which) < rate
   values = tf.random.stateless_uniform(shape, what, 0, 256, tf.int32)
   return tf.where(is_mutated, tf.cast(values, images.dtype), images)
+
+
+def fit_to_shape(images, image_shape):
+  """Crops or pads images with black, and turns gray ones into color ones or back.
+
+  Args:
+    images: Tensor of raw pixels 0..255, `[batch, height, width, channels]` with 1 or
+      3 channels; `uint8` or floating.
+    image_shape: `(height, width, channels)`.
+
+  Returns:
+    A tensor of the dtype of `images`, `[batch, *image_shape]`; what has that shape
+    is returned as it is.
+
+  Raises:
+    ValueError: if channels are neither 1 nor 3 and differ.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> fit_to_shape(tf.zeros([5, 28, 28, 1], tf.uint8), (32, 32, 3)).shape
+  TensorShape([5, 32, 32, 3])
+  """
+  images = _validated(images)
+  height, width, channels = image_shape
+  if images.shape[1:] == tf.TensorShape(image_shape):
+    return images
+  images = tf.image.resize_with_crop_or_pad(images, height, width)
+  if images.shape[-1] == channels:
+    return images
+  if {images.shape[-1], channels} != {1, 3}:
+    raise ValueError(
+      f'Images of {images.shape[-1]} channels cannot become ones of {channels}; 1 '
+      'can become 3, and 3 can become 1.'
+    )
+  if channels == 3:
+    return tf.image.grayscale_to_rgb(images)
+  return tf.image.rgb_to_grayscale(images)
+
+
+def crop_and_flip(images, seed, margin=4):
+  """Moves each image by up to `margin` pixels over black, and mirrors every other.
+
+  The usual augmentation of small images, to train a classifier with:
+  `load(random_transformation=crop_and_flip)`.
+
+  Args:
+    images: Tensor of raw pixels 0..255, `[batch, height, width, channels]`.
+    seed: Python `int`, or a pair of them (a `Tensor` too).
+    margin: Python `int`.
+
+  Returns:
+    A tensor of the shape and dtype of `images`.
+
+  #### Examples
+
+  >>> import tensorflow as tf
+  >>> crop_and_flip(tf.zeros([5, 32, 32, 3], tf.uint8), seed=1).shape
+  TensorShape([5, 32, 32, 3])
+  """
+  images = _validated(images)
+  seeds = tf.random.split(stateless_seed(seed), 3)
+  count = tf.shape(images)[0]
+  padded = tf.pad(images, [[0, 0], [margin] * 2, [margin] * 2, [0, 0]])
+  for axis in (1, 2):
+    offsets = tf.random.stateless_uniform(
+      [count, 1], seeds[axis], 0, 2 * margin + 1, tf.int32
+    )
+    indices = offsets + tf.range(tf.shape(images)[axis])
+    padded = tf.gather(padded, indices, axis=axis, batch_dims=1)
+  is_mirrored = tf.random.stateless_uniform([count, 1, 1, 1], seeds[0]) < 0.5
+  padded = tf.where(is_mirrored, tf.reverse(padded, axis=[2]), padded)
+  return tf.ensure_shape(padded, images.shape)
 
 
 def _validated(images):

@@ -1,16 +1,16 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Whole models of an image: everything here has `log_prob` and `sample`."""
+"""Models of images, and the priors, posteriors and likelihoods they are made of."""
 
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
 from tfp_ood.distributions.learned_normal import learned_normal
+from tfp_ood.distributions.raw_pixel_distribution import RawPixelDistribution
 from tfp_ood.distributions.rendering.layerwise_switch_prior import (
   LayerwiseSwitchPrior,
 )
 from tfp_ood.distributions.rendering.neural_rendering_model import (
-  LATENT_MODES,
   JointMap,
   NeuralRenderingModel,
   RenderingInference,
@@ -20,10 +20,6 @@ from tfp_ood.distributions.rendering.neural_rendering_model import (
 from tfp_ood.distributions.rendering.structured_switch_prior import (
   LogNormalizer,
   StructuredSwitchPrior,
-)
-from tfp_ood.distributions.second_order import (
-  ConstantVolumeSecondOrderDifference,
-  constant_volume_second_order_difference,
 )
 from tfp_ood.distributions.variational.autoencoder import Autoencoder
 from tfp_ood.distributions.variational.convolutional_autoencoders import (
@@ -57,10 +53,8 @@ from tfp_ood.distributions.variational.variational_autoencoder import (
 )
 
 __all__ = [
-  'LATENT_MODES',
   'Autoencoder',
   'ConditionalCouplingNormal',
-  'ConstantVolumeSecondOrderDifference',
   'DiscretizedLogistic',
   'ElboTerms',
   'FlowDecoderLayer',
@@ -73,6 +67,7 @@ __all__ = [
   'LogProbTerms',
   'NeuralRenderingModel',
   'PixelCategorical',
+  'RawPixelDistribution',
   'RenderingInference',
   'RenderingStatistics',
   'RenderingTerms',
@@ -82,7 +77,6 @@ __all__ = [
   'autoencoder',
   'autoregressive_flow_prior',
   'constant_volume_glow',
-  'constant_volume_second_order_difference',
   'flow_variational_autoencoder',
   'glow',
   'learned_normal',

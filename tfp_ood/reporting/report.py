@@ -6,6 +6,8 @@ import base64
 import html
 import io
 import numbers
+import os
+import re
 
 from tfp_ood._files import atomic_write
 
@@ -113,6 +115,7 @@ class Report:
     self._title = title
     self._headings = []  # Pairs (level, text).
     self._parts = []
+    self._figures = {}  # Their files, by name.
 
   def add_heading(self, text, level=2):
     """Adds a heading, and a line in the table of contents.
@@ -178,7 +181,7 @@ class Report:
     lines.append('</tbody></table></div>')
     self._parts.append('\n'.join(lines))
 
-  def add_figure(self, figure, caption, alt=None):
+  def add_figure(self, figure, caption, alt=None, name=None):
     """Adds a figure, drawn now.
 
     A figure of pyplot's is closed. The figure itself stays usable.
@@ -188,6 +191,7 @@ class Report:
       caption: `str`, shown below.
       alt: `str`, what to read to those who cannot see the figure. The caption
         by default.
+      name: `str`, of the figure's own file, if `write` is to make one.
     """
     buffer = io.BytesIO()
     # Without the version of matplotlib, the same figure has the same bytes.
@@ -198,6 +202,8 @@ class Report:
       from matplotlib import pyplot  # It made the figure: nothing new loads.
 
       pyplot.close(figure)
+    if name is not None:
+      self._figures[re.sub(r'[^\w.-]+', '_', name)] = buffer.getvalue()
     data = base64.b64encode(buffer.getvalue()).decode('ascii')
     width = round(96 * figure.get_size_inches()[0])
     alt = caption if alt is None else alt
@@ -228,12 +234,17 @@ class Report:
       body='\n'.join(self._parts),
     )
 
-  def write(self, path):
+  def write(self, path, figures_dir=None):
     """Writes the page, whole or not at all.
 
     Args:
       path: `str` or `os.PathLike`.
+      figures_dir: folder for the figures that have names, as files of their own;
+        `None` for none.
     """
+    if figures_dir is not None:
+      for name, data in self._figures.items():
+        atomic_write(os.path.join(figures_dir, f'{name}.png'), data)
     atomic_write(path, self.to_html())
 
   def _contents(self):

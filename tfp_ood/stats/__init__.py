@@ -91,6 +91,7 @@ from tfp_ood.stats.scores.waic import Waic, WaicTerms, waic
 from tfp_ood.stats.second_order import (
   ImageMoments,
   SecondOrderDifference,
+  SecondOrderExpansion,
   SecondOrderTerms,
   image_moments,
   second_order_difference,
@@ -124,6 +125,7 @@ __all__ = [
   'Score',
   'ScoreNorm',
   'SecondOrderDifference',
+  'SecondOrderExpansion',
   'SecondOrderTerms',
   'StatisticScore',
   'Statistics',

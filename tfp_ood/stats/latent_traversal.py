@@ -46,7 +46,7 @@ def traverse(model, latents, direction, offset, num_steps=7):
 
   >>> import tfp_ood
   >>> vae = tfp_ood.distributions.variational_autoencoder(
-  ...     [8, 8, 1], latent_size=2, width=2, seed=1)
+  ...     [8, 8, 1], latent_size=2, hidden_channels=2, seed=1)
   >>> traverse(vae, [[1., 2.], [0., 3.]], [1., 0.], 0.5, num_steps=3).shape
   TensorShape([2, 3, 8, 8, 1])
 

@@ -15,6 +15,7 @@ from tfp_ood._seeds import stateless_seed
 __all__ = [
   'ImageMoments',
   'SecondOrderDifference',
+  'SecondOrderExpansion',
   'SecondOrderTerms',
   'image_moments',
   'second_order_difference',
@@ -149,13 +150,14 @@ def second_order_difference(
   ```
 
   `log_prob` is called inside a `tf.function` on floats that are not whole
-  numbers: an `ImageFlow` allows that in graphs unless `validate_args` is set.
-  It must treat each image of a batch on its own, and be twice differentiable;
+  numbers, which a distribution over raw pixels refuses; its method
+  `continuous_log_prob` takes them, if it is differentiable at all. It must treat each image of a batch on its own, and be twice differentiable;
   with rectified networks inside it is so piece by piece, and `H` knows only the
   piece around `point`.
 
   Args:
-    log_prob: Callable from images `[batch, ...]` to `[batch]`, in nats.
+    log_prob: Callable from images `[batch, ...]` to `[batch]`, in nats, or a
+      `SecondOrderExpansion`, whose `point`, `batch_size` and `dtype` then count.
     in_distribution: `ImageMoments`, or a pair of arrays `(mean, variance)`.
     out_of_distribution: `ImageMoments` or pair of arrays of the same shapes.
     point: Array of the shape of an image, where `log_prob` is expanded.
@@ -205,7 +207,8 @@ def second_order_difference(
   ]
   means = [mean for mean, _ in sets]
   deviations = [np.sqrt(variance) for _, variance in sets]
-  expansion = _Expansion(log_prob, means, point, batch_size, dtype)
+  displaced = _Displaced(log_prob, means, point, batch_size, dtype)
+  expansion = displaced.expansion
 
   # Drawn one by one, so that memory stays bounded and the result does not
   # depend on how the probes are cut into batches.
@@ -224,8 +227,8 @@ def second_order_difference(
   standard_error = _standard_error(out_values - in_values)
   return _difference(
     expansion,
-    _set_terms(expansion, 0, in_values, _standard_error(in_values)),
-    _set_terms(expansion, 1, out_values, _standard_error(out_values)),
+    _set_terms(displaced, 0, in_values, _standard_error(in_values)),
+    _set_terms(displaced, 1, out_values, _standard_error(out_values)),
     covariance_standard_error=standard_error,
     total_standard_error=standard_error,
   )
@@ -253,8 +256,8 @@ def second_order_difference_from_examples(
   `difference.total` is exactly the difference of its means over the examples.
 
   Args:
-    log_prob: Callable from images `[batch, ...]` to `[batch]`, in nats; see
-      `second_order_difference`.
+    log_prob: Callable from images `[batch, ...]` to `[batch]`, in nats, or a
+      `SecondOrderExpansion`; see `second_order_difference`.
     in_distribution: `tf.data.Dataset` of batches `[batch, height, width,
       channels]`, or of tuples that start with one, or an array of that shape;
       at least 2 images. It is read twice.
@@ -306,14 +309,15 @@ def second_order_difference_from_examples(
         f'`{name}` holds one image; a covariance needs at least two.'
       )
   means = [mean for mean, _, _ in moments.values()]
-  expansion = _Expansion(log_prob, means, point, batch_size, dtype)
+  displaced = _Displaced(log_prob, means, point, batch_size, dtype)
+  expansion = displaced.expansion
 
   terms = []
   for index, (name, images) in enumerate(sets.items()):
     # (x - point)' H (x - point) splits about the mean m of the set into
     # (x - m)' H (x - m) + 2 (x - m)' H (m - point) + the mean's own term.
     mean, _, num_examples = moments[name]
-    slope = expansion.gradient + expansion.hessian_displacements[index]
+    slope = expansion.gradient + displaced.hessian_displacements[index]
     covariances, linear = [], []
     for batch in _image_batches(images, name):
       centred = batch - mean
@@ -328,7 +332,7 @@ def second_order_difference_from_examples(
       )
     terms.append(
       _set_terms(
-        expansion, index, covariances, _standard_error(covariances + linear)
+        displaced, index, covariances, _standard_error(covariances + linear)
       )
     )
   in_terms, out_terms = terms
@@ -348,24 +352,40 @@ def second_order_difference_from_examples(
 # ---------------------------------------------------------------- expansion
 
 
-class _Expansion:
-  """Derivatives of a log-probability at a point, and the means seen from it."""
+class SecondOrderExpansion:
+  """A log-probability expanded about a point, for any number of data sets.
 
-  def __init__(self, log_prob, means, point, batch_size, dtype):
-    in_mean, out_mean = means
-    if in_mean.shape != out_mean.shape:
-      raise ValueError(
-        '`in_distribution` and `out_of_distribution` must hold images of one '
-        f'shape; got {in_mean.shape} and {out_mean.shape}.'
-      )
-    if point is None:
-      point = in_mean
-    point = _finite_array(point, '`point`')
-    if point.shape != in_mean.shape:
-      raise ValueError(
-        f'`point` must have the shape of an image, {in_mean.shape}; got '
-        f'{point.shape}.'
-      )
+  `second_order_difference` and `second_order_difference_from_examples` take one in
+  the place of `log_prob`, and then trace no derivative anew.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> def log_prob(images):
+  ...   return -0.5 * tf.reduce_sum(images**2, axis=[1, 2, 3]) / 4.0
+  >>> expansion = SecondOrderExpansion(log_prob, np.ones([4, 4, 1]))
+  >>> expansion.log_prob_at_point
+  -2.0
+  >>> float(expansion.gradient[0, 0, 0])
+  -0.25
+  """
+
+  def __init__(self, log_prob, point, batch_size=8, dtype=tf.float32):
+    """Expands a log-probability.
+
+    Args:
+      log_prob: Callable from images `[batch, ...]` to `[batch]`, in nats; see
+        `second_order_difference`.
+      point: Array of the shape of an image.
+      batch_size: Python `int`, how many products with the Hessian to take at
+        once.
+      dtype: `tf.float32` or `tf.float64`, of the images that `log_prob` gets.
+
+    Raises:
+      ValueError: If `point` is not finite, `log_prob` is not differentiable or
+        does not return one finite number an image, or an argument is out of range.
+    """
+    self.point = _finite_array(point, '`point`')
     self.batch_size = _checked_count(batch_size, 'batch_size', 1)
     self._dtype = tf.as_dtype(dtype)
     if self._dtype not in (tf.float32, tf.float64):
@@ -373,17 +393,13 @@ class _Expansion:
         '`dtype` must be tf.float32 or tf.float64; got '
         f'{self._dtype.name}, too coarse for second derivatives.'
       )
-    self._derivatives = _derivatives_at(log_prob, point, self._dtype)
-    self.displacements = np.stack([in_mean - point, out_mean - point])
-    values, gradients, products = zip(
-      *(self._call(d[np.newaxis]) for d in self.displacements), strict=True
-    )
-    self.log_prob = float(values[0][0])
-    self.gradient = gradients[0][0]
-    self.hessian_displacements = np.concatenate(products)
+    self._derivatives = _derivatives_at(log_prob, self.point, self._dtype)
+    values, gradients, _ = self._call(np.zeros_like(self.point)[np.newaxis])
+    self.log_prob_at_point = float(values[0])
+    self.gradient = gradients[0]
 
   def hessian_products(self, directions):
-    """Returns the products of the Hessian with a batch of directions."""
+    """Returns the products of the Hessian with directions, `[n, ...]`, in float64."""
     return np.concatenate(
       [
         self._call(directions[start : start + self.batch_size])[2]
@@ -404,6 +420,33 @@ class _Expansion:
           f'`log_prob` has a {name} at `point` that is not finite.'
         )
     return results
+
+
+class _Displaced:
+  """An expansion, and the means of two sets seen from its point."""
+
+  def __init__(self, log_prob, means, point, batch_size, dtype):
+    in_mean, out_mean = means
+    if in_mean.shape != out_mean.shape:
+      raise ValueError(
+        '`in_distribution` and `out_of_distribution` must hold images of one '
+        f'shape; got {in_mean.shape} and {out_mean.shape}.'
+      )
+    if isinstance(log_prob, SecondOrderExpansion):
+      self.expansion = log_prob
+    else:
+      point = in_mean if point is None else point
+      self.expansion = SecondOrderExpansion(log_prob, point, batch_size, dtype)
+    point = self.expansion.point
+    if point.shape != in_mean.shape:
+      raise ValueError(
+        f'`point` must have the shape of an image, {in_mean.shape}; got '
+        f'{point.shape}.'
+      )
+    self.displacements = np.stack([in_mean - point, out_mean - point])
+    self.hessian_displacements = self.expansion.hessian_products(
+      self.displacements
+    )
 
 
 def _derivatives_at(log_prob, point, dtype):
@@ -469,11 +512,11 @@ def _standard_error(values):
   return float(np.std(values, ddof=1) / math.sqrt(values.size))
 
 
-def _set_terms(expansion, index, covariances, total_standard_error):
+def _set_terms(displaced, index, covariances, total_standard_error):
   """Returns the terms of one set, of which `covariances` is a sample."""
-  displacement = expansion.displacements[index]
-  hessian_displacement = expansion.hessian_displacements[index]
-  gradient = float(np.vdot(expansion.gradient, displacement))
+  displacement = displaced.displacements[index]
+  hessian_displacement = displaced.hessian_displacements[index]
+  gradient = float(np.vdot(displaced.expansion.gradient, displacement))
   mean = 0.5 * float(np.vdot(displacement, hessian_displacement))
   covariance = float(np.mean(covariances))
   return SecondOrderTerms(
@@ -504,7 +547,7 @@ def _difference(
     ),
     in_distribution=in_terms,
     out_of_distribution=out_terms,
-    log_prob_at_point=expansion.log_prob,
+    log_prob_at_point=expansion.log_prob_at_point,
   )
 
 

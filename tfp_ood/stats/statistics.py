@@ -4,6 +4,7 @@
 
 import tensorflow as tf
 
+from tfp_ood import _protocol
 from tfp_ood.stats._model_statistics import ModelStatistics
 from tfp_ood.stats.compression import (
   compressed_bits_per_dim,
@@ -120,11 +121,6 @@ class Statistics:
     """`TensorShape` of one example; of unknown rank if the model has none."""
     return self._model.event_shape
 
-  @property
-  def dtypes(self):
-    """The dtypes of examples that an exported detector takes, a tuple."""
-    return self._model.dtypes
-
   def models_of(self, name):
     """The models that a statistic comes from.
 
@@ -183,7 +179,7 @@ class Statistics:
       )
     if shape.rank is not None:
       x = tf.ensure_shape(x, shape)
-    return self._model.check(x)
+    return _protocol.check(self.distribution, x)
 
   def __call__(self, x, names):
     """Computes statistics.
@@ -214,12 +210,12 @@ class Statistics:
         if name in self._of_models and self._of_models[name][0] is model
       }
       if its_names:
-        found = _of_model(model, x, dict.fromkeys(its_names.values()))
+        found = ModelStatistics(model)(x, dict.fromkeys(its_names.values()))
         values |= {name: found[its] for name, its in its_names.items()}
     if 'ensemble_log_probs' in names:
       values['ensemble_log_probs'] = tf.stack(
         [
-          _of_model(member, x, ['log_prob'])['log_prob']
+          ModelStatistics(member)(x, ['log_prob'])['log_prob']
           for member in self.ensemble
         ],
         axis=-1,
@@ -239,11 +235,6 @@ _HINTS = {
     ': the log-probability of this model is not differentiable by the example'
   ),
 }
-
-
-def _of_model(model, x, names):
-  statistics = ModelStatistics(model)
-  return statistics(statistics.check(x), names)
 
 
 def _may_be_image(shape):

@@ -4,7 +4,7 @@
 
 from tfp_ood.training.distribution_model import DistributionModel
 from tfp_ood.training.export import export_saved_model
-from tfp_ood.training.optimizers import adam
+from tfp_ood.training.optimizers import adam, one_cycle
 from tfp_ood.training.progress import Progress
 from tfp_ood.training.rendering_model import (
   RenderingLossWeights,
@@ -14,12 +14,19 @@ from tfp_ood.training.soft_introspective_model import SoftIntrospectiveModel
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.strategies import STRATEGIES, make_strategy
 from tfp_ood.training.time_limit import TimeLimit
+from tfp_ood.training.train_or_restore import (
+  OtherSettingsError,
+  check_settings,
+  train_or_restore,
+)
 from tfp_ood.training.variational_model import VariationalModel
+from tfp_ood.training.watch import Watch
 from tfp_ood.training.weights import load_weights, save_weights
 
 __all__ = [
   'STRATEGIES',
   'DistributionModel',
+  'OtherSettingsError',
   'Progress',
   'RenderingLossWeights',
   'RenderingModel',
@@ -27,9 +34,13 @@ __all__ = [
   'StopOnNaN',
   'TimeLimit',
   'VariationalModel',
+  'Watch',
   'adam',
+  'check_settings',
   'export_saved_model',
   'load_weights',
   'make_strategy',
+  'one_cycle',
   'save_weights',
+  'train_or_restore',
 ]

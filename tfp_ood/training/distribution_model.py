@@ -5,9 +5,11 @@
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood import _protocol
 from tfp_ood._batches import images_of, with_one_more_if_empty
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
+from tfp_ood.training import _gradients, _keras
 from tfp_ood.training._checkpoints import check_backups
 from tfp_ood.training._gathering import (
   gather_across_workers,
@@ -16,18 +18,29 @@ from tfp_ood.training._gathering import (
 
 __all__ = ['DistributionModel']
 
+_NUM_INITIAL_EXAMPLES = 256
+
 
 class DistributionModel(tf_keras.Model):
-  """A `tf_keras.Model` that fits a distribution by maximum likelihood.
+  """A `tf_keras.Model` that fits a distribution.
 
-  The loss is the mean negative log-likelihood in bits per dimension. What Keras
-  does, Keras does: `compile`, `fit`, `evaluate`, callbacks, and, made inside
-  `strategy.scope()`, training on several devices. Data sets give batches of
-  images, or tuples that start with them. `predict` returns log-probabilities.
+  The loss is what the distribution says it is: the mean of its `training_loss(x,
+  seed)` if it has such a method, such as minus the evidence lower bound, else of
+  `-log_prob(x)`; both in nats, and here in bits per dimension. To it come the
+  losses that Keras layers inside the distribution add, such as regularizers.
+
+  What Keras does, Keras does: `compile`, `fit`, `evaluate`, callbacks, and, made
+  inside `strategy.scope()`, training on several devices. Layers with `trainable =
+  False` stay as they are. Data are batches of examples, or tuples that start with
+  them; a third entry weights the examples' losses. `predict` returns
+  log-probabilities.
 
   A flow that starts from data (activation normalization) is initialized by
   `fit` before the first step, from the first batches of all workers, to the
   same values everywhere.
+
+  A subclass that minimizes something else overrides `example_losses` and lists in
+  `measure_names` what it measures.
 
   #### Examples
 
@@ -44,15 +57,16 @@ class DistributionModel(tf_keras.Model):
   True
   """
 
+  measure_names = ('bits_per_dim',)
+
   def __init__(self, distribution, seed=0, max_skipped_steps=0, name=None):
     """Instantiates the model.
 
     Args:
-      distribution: `tfp.distributions.Distribution` with a fully defined event
-        shape and trainable variables.
-      seed: Python `int`, or a pair of them; training calls `log_prob(images,
-        seed=...)` with a seed derived from it that differs for every step and
-        replica. `None` for a distribution whose `log_prob` takes no seed.
+      distribution: `tfp.distributions.Distribution`, or another `tf.Module` with
+        `log_prob`, with a fully defined event shape and trainable variables.
+      seed: Python `int`, or a pair of them; `training_loss` gets a seed derived
+        from it that differs for every step and replica.
       max_skipped_steps: Python `int`: up to so many steps in a row whose gradient
         is not finite count as steps of gradient zero, and their loss is left
         out; `skipped_steps` counts them all. A single image whose latent
@@ -61,19 +75,26 @@ class DistributionModel(tf_keras.Model):
       name: Python `str`, the name of the model.
 
     Raises:
-      ValueError: if the distribution has nothing to train.
+      ValueError: if the distribution has nothing to train, or no event shape.
     """
     super().__init__(name=name or distribution.name)
-    if not distribution.trainable_variables:
+    kind = type(self).__name__
+    if not _keras.trainable_variables(distribution):
       raise ValueError(
-        f'DistributionModel: {distribution.name} has no trainable variables.'
+        f'{kind}: {distribution.name} has no trainable variables.'
+      )
+    event_shape = _protocol.event_shape(distribution)
+    if not event_shape.is_fully_defined():
+      raise ValueError(
+        f'{kind}: {distribution.name} must have a fully defined event shape, got '
+        f'{event_shape}.'
       )
     self.distribution = distribution
-    # Keras finds layers and variables in attributes, but not all modules.
-    self._distribution_variables = list(distribution.variables)
-    self._event_size = distribution.event_shape.num_elements()
-    self._seed = None if seed is None else stateless_seed(seed)
-    self._bits_per_dim = tf_keras.metrics.Mean(name='bits_per_dim')
+    self._event_size = event_shape.num_elements()
+    self._seed = stateless_seed(seed)
+    self._measures = {
+      name: tf_keras.metrics.Mean(name=name) for name in self.measure_names
+    }
     # Survives an interruption with the checkpoint; see `TimeLimit`.
     self.training_seconds = tf.Variable(
       0.0, trainable=False, dtype=tf.float64, name='training_seconds'
@@ -85,43 +106,77 @@ class DistributionModel(tf_keras.Model):
     self.built = True
 
   @property
+  def trainable_weights(self):
+    """The variables that `fit` trains."""
+    return _keras.trainable_variables(self.distribution)
+
+  @property
+  def non_trainable_weights(self):
+    """All other variables."""
+    trained = {id(variable) for variable in self.trainable_weights}
+    others = [*self.distribution.variables, *super().non_trainable_weights]
+    by_id = {id(v): v for v in others if id(v) not in trained}
+    return list(by_id.values())
+
+  @property
   def metrics(self):
     """The metrics that `fit` resets at the start of each epoch."""
-    return [self._bits_per_dim]
+    return list(self._measures.values())
 
-  def call(self, images, training=False):
-    """Returns `log_prob` of raw-pixel images, `[batch]`, in nats."""
-    del training
-    return self._log_prob(images)
-
-  def initialize(self, dataset, num_batches=4):
-    """Initializes a flow from the first batches of a data set.
+  def compile(self, optimizer='rmsprop', **kwargs):
+    """Prepares training, as `tf_keras.Model.compile` does.
 
     Args:
-      dataset: `tf.data.Dataset` of batches, as `fit` takes them.
+      optimizer: `tf_keras` optimizer, such as `tfp_ood.training.adam()`.
+      **kwargs: passed to `tf_keras.Model.compile`; there is no `loss` to give.
+
+    Raises:
+      TypeError: if the optimizer is one of Keras 3.
+    """
+    _keras.check_optimizer(optimizer, f'{type(self).__name__}.compile')
+    super().compile(optimizer=optimizer, **kwargs)
+
+  def call(self, x, training=False):
+    """Returns `log_prob` of a batch of examples, `[batch]`, in nats."""
+    del training
+    return self._on_replica(
+      lambda x: _protocol.log_prob(
+        self.distribution, _protocol.check(self.distribution, x)
+      ),
+      x,
+    )
+
+  def initialize(self, data, num_batches=4):
+    """Initializes a flow from the first examples of some data.
+
+    Args:
+      data: `tf.data.Dataset` of batches, or an array, as `fit` takes them.
       num_batches: Python `int`, how many batches to use.
 
     Raises:
-      ValueError: if `dataset` is empty or not a `tf.data.Dataset`.
+      ValueError: if there are no examples.
     """
-    if not isinstance(dataset, tf.data.Dataset):
+    if isinstance(data, tf.data.Dataset):
+      batches = [images_of(batch) for batch in data.take(num_batches)]
+    else:
+      batches = [tf.convert_to_tensor(data[:_NUM_INITIAL_EXAMPLES])]
+    if not batches or not sum(len(batch) for batch in batches):
       raise ValueError(
-        'DistributionModel.initialize: `dataset` must be a tf.data.Dataset of '
-        f'batches, got {type(dataset).__name__}.'
+        'DistributionModel.initialize: there are no examples in `data`.'
       )
-    batches = [images_of(batch) for batch in dataset.take(num_batches)]
-    if not batches:
-      raise ValueError('DistributionModel.initialize: the data set is empty.')
-    images = gather_across_workers(
+    examples = gather_across_workers(
       tf.concat(batches, axis=0), self.distribute_strategy
     )
-    self.distribution.initialize(images)
+    self.distribution.initialize(examples)
 
-  def fit(self, x=None, **kwargs):
+  def fit(self, x=None, y=None, validation_data=None, **kwargs):
     """Trains as `tf_keras.Model.fit` does, after initialization if due.
 
     Args:
-      x: `tf.data.Dataset` of batches of images, or of tuples starting with them.
+      x: `tf.data.Dataset` of batches of examples, or of tuples that start with
+        them, or an array.
+      y: labels, where `x` is an array and the loss takes them.
+      validation_data: like `x`, or a tuple `(x, y)`.
       **kwargs: passed to `tf_keras.Model.fit`.
 
     Returns:
@@ -133,88 +188,124 @@ class DistributionModel(tf_keras.Model):
     check_backups(kwargs.get('callbacks'))
     if not getattr(self.distribution, 'is_initialized', True):
       self.initialize(x)
-    return super().fit(x, **kwargs)
+    if validation_data is not None and not isinstance(
+      validation_data, tf.data.Dataset | tuple
+    ):
+      validation_data = (validation_data,)
+    return super().fit(x, y, validation_data=validation_data, **kwargs)
 
-  def train_step(self, data):
-    """One step of maximum likelihood."""
-    images = images_of(data)
-    with tf.GradientTape() as tape:
-      loss, measures = self._training_loss(images)
-      # The optimizer adds the gradients of the replicas.
-      mean_loss = tf.reduce_sum(loss) / global_batch_size(loss)
-    variables = self.trainable_variables
-    gradients = tape.gradient(mean_loss, variables)
-    weight = None
-    if self._max_skipped_steps:
-      gradients, weight = self._skip_unless_finite(gradients)
-      measures = {
-        name: tf.where(weight > 0, values, tf.zeros_like(values))
-        for name, values in measures.items()
-      }
-    self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    return self._record(measures, weight)
-
-  def _training_loss(self, images):
-    """Returns the loss of each image, and what the metrics record, by name."""
-    log_prob = self._log_prob(images, **self._fresh_seed())
-    loss = bits_per_dim(log_prob, self._event_size)
-    return loss, {'bits_per_dim': loss}
-
-  def _record(self, measures, weight=None):
-    """Updates the metrics and returns their results."""
-    for metric in self.metrics:
-      metric.update_state(measures[metric.name], sample_weight=weight)
-    return {metric.name: metric.result() for metric in self.metrics}
-
-  def _skip_unless_finite(self, gradients):
-    """Returns gradients, zero in a step to be skipped, and the loss's weight."""
-    # Replicas must agree; a sum over them is finite if all are.
-    norm = tf.linalg.global_norm(gradients)
-    replica = tf.distribute.get_replica_context()
-    if replica.num_replicas_in_sync > 1:
-      norm = replica.all_reduce(tf.distribute.ReduceOp.SUM, norm)
-    is_finite = tf.math.is_finite(norm)
-    limit = self._max_skipped_steps
-    is_skipped = ~is_finite & (self._skipped_in_a_row < limit)
-    count = tf.cast(is_skipped, tf.int64)
-    self.skipped_steps.assign_add(count)
-    self._skipped_in_a_row.assign((self._skipped_in_a_row + count) * count)
-    gradients = [
-      None if g is None else tf.where(is_skipped, tf.zeros_like(g), g)
-      for g in gradients
-    ]
-    return gradients, tf.cast(~is_skipped, tf.float32)
-
-  def test_step(self, data):
-    """Evaluates one batch."""
-    log_prob = self._log_prob(images_of(data))
-    return self._record(
-      {'bits_per_dim': bits_per_dim(log_prob, self._event_size)}
+  def save(self, *args, **kwargs):
+    """Refuses: the file would have the Keras model without its distribution."""
+    raise NotImplementedError(
+      f'{type(self).__name__}: Keras cannot save a distribution. Keep its weights '
+      'with `tfp_ood.training.save_weights(model.distribution, path)`, or write '
+      'what needs TensorFlow alone with `tfp_ood.training.export_saved_model`; '
+      'callbacks.ModelCheckpoint takes `save_weights_only=True`.'
     )
 
-  def predict_step(self, data):
-    """Returns the log-probabilities of one batch."""
-    return self(images_of(data))
+  def example_losses(self, x, y, training):
+    """Returns what is minimized, for each example, and what is measured.
 
-  def _log_prob(self, images, **kwargs):
-    """Scores a replica's share of a batch, which may be empty."""
-    if self.distribute_strategy.num_replicas_in_sync == 1:
-      return self.distribution.log_prob(images, **kwargs)
-    return with_one_more_if_empty(
-      lambda images: self.distribution.log_prob(images, **kwargs), images
-    )
+    Args:
+      x: `Tensor` of examples, `[batch, ...event]`.
+      y: labels, as the data have them; `None` without.
+      training: Python `bool`, whether in `fit`.
 
-  def _fresh_seed(self):
-    """Returns the argument `seed` of `log_prob`, another one each time."""
-    if self._seed is None:
-      return {}
+    Returns:
+      loss: `Tensor` of shape `[batch]`, in bits per dimension or whatever the
+        model minimizes.
+      measures: `dict` from `measure_names` to `Tensor`s of shape `[batch]`, or to
+        pairs of one and of its weights; or from some of the names.
+    """
+    del y
+    if training:
+      loss = _protocol.training_loss(self.distribution, x, self.fresh_seed())
+    else:
+      loss = -self.call(x)
+    bits = bits_per_dim(-loss, self._event_size)
+    return bits, {'bits_per_dim': bits}
+
+  def fresh_seed(self):
+    """Returns a stateless seed, another one for each step and replica."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     seed = self._seed
     for number in (self.optimizer.iterations, replica):
       seed = tf.random.experimental.stateless_fold_in(
         seed, tf.cast(number, tf.int32)
       )
-    return {'seed': seed}
+    return seed
+
+  def train_step(self, data):
+    """One step down the gradient of the mean loss."""
+    with tf.GradientTape() as tape:
+      loss, measures = self._mean_loss(data, training=True)
+      replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+      loss += _keras.regularization_loss(self.distribution) / replicas
+    variables = self.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    weight = None
+    if self._max_skipped_steps:
+      gradients, weight = self._skip_unless_finite(gradients)
+    self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    return self._record(measures, weight)
+
+  def test_step(self, data):
+    """Measures one batch."""
+    _, measures = self._mean_loss(data, training=False)
+    return self._record(measures)
+
+  def predict_step(self, data):
+    """Returns what `call` does for one batch."""
+    return self(images_of(data))
+
+  def _mean_loss(self, data, training):
+    """Returns a replica's part of the mean loss, and the measures."""
+    x, y, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
+    if y is None:
+      loss, measures = self._on_replica(
+        lambda x: self.example_losses(x, None, training), x
+      )
+    else:
+      loss, measures = self._on_replica(
+        lambda x, y: self.example_losses(x, y, training), x, y
+      )
+    if weights is not None:
+      loss *= tf.cast(weights, loss.dtype)
+    # The optimizer adds the gradients of the replicas.
+    return tf.reduce_sum(loss) / global_batch_size(loss), measures
+
+  def _on_replica(self, function, *batches):
+    """Calls a function of a replica's share of a batch, which may be empty."""
+    if self.distribute_strategy.num_replicas_in_sync == 1:
+      return function(*batches)
+    return with_one_more_if_empty(function, *batches)
+
+  def _record(self, measures, weight=None):
+    """Updates those metrics that were measured, and returns their results."""
+    for name, values in measures.items():
+      weights = None
+      if isinstance(values, tuple):
+        values, weights = values
+      if weight is not None:
+        # A product with NaN would be NaN.
+        values = tf.where(weight > 0, values, tf.zeros_like(values))
+        weights = weight if weights is None else weight * weights
+      self._measures[name].update_state(values, sample_weight=weights)
+    return {name: self._measures[name].result() for name in measures}
+
+  def _skip_unless_finite(self, gradients):
+    """Returns gradients, zero in a step to be skipped, and the loss's weight."""
+    norm = _gradients.norm_over_replicas(gradients)
+    is_skipped = self._is_skipped(norm)
+    count = tf.cast(is_skipped, tf.int64)
+    self.skipped_steps.assign_add(count)
+    self._skipped_in_a_row.assign((self._skipped_in_a_row + count) * count)
+    weight = tf.cast(~is_skipped, tf.float32)
+    return _gradients.zero_if(is_skipped, gradients), weight
+
+  def _is_skipped(self, norm):
+    may_skip = self._skipped_in_a_row < self._max_skipped_steps
+    return ~tf.math.is_finite(norm) & may_skip
 
 
 def _counter(name):

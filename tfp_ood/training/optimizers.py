@@ -4,7 +4,7 @@
 
 import tf_keras
 
-__all__ = ['adam']
+__all__ = ['adam', 'one_cycle']
 
 # Names of variables that Keras shall not decay, as a regular expression.
 _NOT_A_KERNEL = '^(?!.*kernel)'
@@ -39,7 +39,7 @@ def adam(
   """Returns Keras's Adam with warm-up, clipping, averaging and weight decay.
 
   Args:
-    learning_rate: Python `float`, the rate after the warm-up.
+    learning_rate: Python `float`, the rate after the warm-up, or a schedule.
     warmup_steps: Python `int`, over how many steps the rate rises linearly.
       Deep flows need some, 100 say: Adam's first steps move all weights of the
       couplings, which start at zero, by the full rate and in concert, and the
@@ -76,3 +76,33 @@ def adam(
   if weight_decay is not None:
     optimizer.exclude_from_weight_decay(var_names=[_NOT_A_KERNEL])
   return optimizer
+
+
+def one_cycle(learning_rate, num_steps):
+  """Returns a learning rate that rises for a quarter of the steps, then falls.
+
+  It starts at 4 % of the largest rate, rises linearly, and falls as a cosine to
+  a thousandth of where it started.
+
+  Args:
+    learning_rate: Python `float`, the largest rate.
+    num_steps: Python `int`, of the whole training.
+
+  Returns:
+    `tf_keras.optimizers.schedules.LearningRateSchedule`, to be given to `adam`.
+
+  #### Examples
+
+  >>> import tfp_ood
+  >>> schedule = tfp_ood.training.one_cycle(1e-2, num_steps=100)
+  >>> round(float(schedule(25)), 4)
+  0.01
+  """
+  rise = max(1, round(num_steps / 4))
+  return tf_keras.optimizers.schedules.CosineDecay(
+    initial_learning_rate=0.04 * learning_rate,
+    decay_steps=max(1, num_steps - rise),
+    alpha=1e-3,
+    warmup_target=learning_rate,
+    warmup_steps=rise,
+  )

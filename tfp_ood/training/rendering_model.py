@@ -5,11 +5,8 @@
 import collections
 
 import tensorflow as tf
-import tf_keras
 
-from tfp_ood._batches import with_one_more_if_empty
-from tfp_ood.training._checkpoints import check_backups
-from tfp_ood.training._gathering import global_batch_size
+from tfp_ood.training.distribution_model import DistributionModel
 
 __all__ = ['RenderingLossWeights', 'RenderingModel']
 
@@ -28,7 +25,7 @@ RenderingLossWeights = collections.namedtuple(
 _RENDERING_PARTS = ('reconstruction', 'rendering_path', 'negativity')
 
 
-class RenderingModel(tf_keras.Model):
+class RenderingModel(DistributionModel):
   """Trains the classifier of a `NeuralRenderingModel` to classify and to render.
 
   The loss of an image `x` with label `y` is a weighted sum of
@@ -47,7 +44,7 @@ class RenderingModel(tf_keras.Model):
 
   #### Examples
 
-  >>> import tensorflow as tf
+  >>> import tf_keras
   >>> import tfp_ood
   >>> classifier = tfp_ood.networks.all_cnn_c(width=0.05, dropout=0.0)
   >>> nrm = tfp_ood.distributions.NeuralRenderingModel.from_keras(classifier)
@@ -59,11 +56,15 @@ class RenderingModel(tf_keras.Model):
   ['accuracy', 'cross_entropy']
   """
 
+  measure_names = ('loss', *RenderingLossWeights._fields, 'accuracy')
+
   def __init__(
     self,
     distribution,
     loss_weights=None,
     class_variance=1.0,
+    seed=0,
+    max_skipped_steps=0,
     name=None,
   ):
     """Instantiates the model.
@@ -72,96 +73,62 @@ class RenderingModel(tf_keras.Model):
       distribution: `NeuralRenderingModel` of a `tf_keras` classifier.
       loss_weights: `RenderingLossWeights`. Default: those of the model's authors.
       class_variance: positive Python `float`, the temperature of the softmax.
+      seed: Python `int`, or a pair of them; see `DistributionModel`.
+      max_skipped_steps: Python `int`; see `DistributionModel`.
       name: Python `str`, the name of the model.
 
     Raises:
       ValueError: if `class_variance` is not positive.
     """
-    super().__init__(name=name or distribution.name)
+    super().__init__(distribution, seed, max_skipped_steps, name)
     if not class_variance > 0:
       raise ValueError(
         'RenderingModel: `class_variance` must be positive, got '
         f'{class_variance}.'
       )
-    self.distribution = distribution
-    # Keras finds variables in layers.
-    self._classifier = distribution.network.model
-    self._normalizations = distribution.network.rendering_normalizations
     self._loss_weights = loss_weights or RenderingLossWeights()
     self._renders = any(
       getattr(self._loss_weights, part) for part in _RENDERING_PARTS
     )
     self._class_variance = class_variance
-    self._means = {
-      part: tf_keras.metrics.Mean(name=part)
-      for part in ('loss', *RenderingLossWeights._fields)
-    }
-    self._accuracy = tf_keras.metrics.SparseCategoricalAccuracy('accuracy')
-    self.built = True
 
-  @property
-  def metrics(self):
-    """The metrics that `fit` resets at the start of each epoch."""
-    return [*self._means.values(), self._accuracy]
-
-  def call(self, images, training=False):
-    """Returns the logits of raw-pixel images."""
+  def call(self, x, training=False):
+    """Returns the logits of raw-pixel images, `[batch, num_classes]`."""
     del training
-    return self.distribution.infer(images).logits
+    return self.distribution.infer(x).logits
 
-  def fit(self, x=None, y=None, **kwargs):
-    """Trains as `tf_keras.Model.fit` does.
+  def example_losses(self, x, y, training):
+    """Returns the weighted losses of images with labels, -1 where unknown.
 
     Args:
-      x: `tf.data.Dataset` of batches of images and labels, or images.
-      y: labels, where `x` are images.
-      **kwargs: passed to `tf_keras.Model.fit`.
+      x: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      y: integer `Tensor` of shape `[batch]`.
+      training: Python `bool`.
 
     Returns:
-      `tf_keras.callbacks.History`.
-
-    Raises:
-      ValueError: if the backup of an interrupted run cannot be read.
+      loss: `Tensor` of shape `[batch]`.
+      measures: `dict` from `measure_names`.
     """
-    check_backups(kwargs.get('callbacks'))
-    return super().fit(x, y, **kwargs)
-
-  def train_step(self, data):
-    """One step on a batch of images and labels."""
-    with tf.GradientTape() as tape:
-      loss = self._measure(data, training=True)
-    variables = self.trainable_variables
-    self.optimizer.apply_gradients(
-      zip(tape.gradient(loss, variables), variables, strict=True)
-    )
-    return {metric.name: metric.result() for metric in self.metrics}
-
-  def test_step(self, data):
-    """Measures a batch."""
-    self._measure(data, training=False)
-    return {metric.name: metric.result() for metric in self.metrics}
-
-  def _measure(self, data, training):
-    """Returns a replica's part of the mean loss, and updates the metrics."""
-    images, labels = data
-    labels = tf.cast(labels, tf.int32)
-    # One of several replicas may have none.
-    losses, logits = with_one_more_if_empty(
-      lambda *batch: self._loss_parts(*batch, training), images, labels
-    )
+    if y is None:
+      raise ValueError(
+        'RenderingModel: the data must be tuples of images and labels; -1 is the '
+        'label of an image whose class is unknown.'
+      )
+    labels = tf.cast(y, tf.int32)
+    losses, logits = self._loss_parts(x, labels, training)
     total = tf.add_n(
       [
         weight * loss
         for weight, loss in zip(self._loss_weights, losses, strict=True)
       ]
     )
-    for part, values in losses._asdict().items():
-      self._means[part].update_state(values)
-    self._means['loss'].update_state(total)
+    is_right = tf.argmax(logits, axis=-1, output_type=tf.int32) == labels
     is_labelled = tf.cast(labels >= 0, tf.float32)
-    self._accuracy.update_state(tf.maximum(labels, 0), logits, is_labelled)
-    # The optimizer adds the gradients of the replicas.
-    return tf.reduce_sum(total) / global_batch_size(total)
+    return total, {
+      'loss': total,
+      **losses._asdict(),
+      'accuracy': (tf.cast(is_right, tf.float32), is_labelled),
+    }
 
   def _loss_parts(self, images, labels, training):
     """Returns the parts of the loss of each image, and the logits."""

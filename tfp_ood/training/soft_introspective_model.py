@@ -8,20 +8,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 
-from tfp_ood._batches import images_of, with_one_more_if_empty
-from tfp_ood.distributions.variational._posterior import (
-  closed_form_kl,
-  sample_and_log_prob,
-)
+from tfp_ood._batches import images_of
 from tfp_ood.distributions.variational.variational_autoencoder import (
   ElboTerms,
   VariationalAutoencoder,
 )
-from tfp_ood.networks.adaptive_batch_normalization import (
-  AdaptiveBatchNormalization,
-)
+from tfp_ood.networks.batch_statistics import with_batch_statistics
 from tfp_ood.networks.tracking import trackable_parts
 from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
+from tfp_ood.training import _gradients, _keras
 from tfp_ood.training._gathering import global_batch_size
 from tfp_ood.training.variational_model import VariationalModel
 
@@ -54,7 +49,7 @@ class SoftIntrospectiveModel(VariationalModel):
       s (-beta_reconstruction r(x) + beta_kl / 2 (KL(x_r) + KL(x_f))
           - gamma beta_reconstruction / 2 (r(x_r) + r(x_f)))
 
-  with the encoder and all codes constant; of the fakes, only their divergences
+  with the encoder and all latents constant; of the fakes, only their divergences
   depend on the decoder, and their reconstructions by it, not as targets.
 
   The scale `s` in the exponent is that of the authors. `d` is the reconstruction
@@ -62,16 +57,16 @@ class SoftIntrospectiveModel(VariationalModel):
   on the units of a density; neither it nor the divergence is ever negative, and
   the exponential stays between zero and one. Of a Gaussian decoder of fixed
   deviation, `d` is half the squared error over the squared deviation. The
-  authors' is the squared error of pixels in `[0, 1]`: that is a `decoder_scale`
-  of `255 / sqrt(2)`, or `beta_reconstruction = .02` at a `decoder_scale` of 25.5.
+  authors' is the squared error of pixels in `[0, 1]`: that is a `likelihood_scale`
+  of `255 / sqrt(2)`, or `beta_reconstruction = .02` at a `likelihood_scale` of 25.5.
 
   For the first `num_vae_steps` steps nothing is fake and both networks descend
   the loss of `VariationalModel`.
 
   Real images and either kind of fakes pass the networks as batches of their own,
   each normalized by its own statistics. Those for evaluation are gathered once a
-  step: the encoder's from real images, the decoder's from their codes and, in
-  turn, from codes of the prior. That is of `AdaptiveBatchNormalization`; other
+  step: the encoder's from real images, the decoder's from their latents and, in
+  turn, from latents of the prior. That is of `AdaptiveBatchNormalization`; other
   layers gather from all that passes. Where samples look off, a copy of the
   distribution with `batch_statistics={'decoder'}` decodes them as in training.
 
@@ -87,7 +82,7 @@ class SoftIntrospectiveModel(VariationalModel):
   >>> import tfp_ood
   >>> images = tfp_ood.datasets.load('sample_digits/train[:32]', batch_size=16)
   >>> vae = tfp_ood.distributions.variational_autoencoder(
-  ...     [32, 32, 3], latent_size=4, width=4, seed=1)
+  ...     [32, 32, 3], latent_size=4, hidden_channels=4, seed=1)
   >>> model = tfp_ood.training.SoftIntrospectiveModel(
   ...     vae, beta_reconstruction=0.02, num_vae_steps=1)
   >>> model.compile(tfp_ood.training.adam(2e-4), tfp_ood.training.adam(2e-4))
@@ -101,6 +96,16 @@ class SoftIntrospectiveModel(VariationalModel):
        Introspective Variational Autoencoder. In _Computer Vision and Pattern
        Recognition_, 2021. https://arxiv.org/abs/2012.13253
   """
+
+  measure_names = (
+    *VariationalModel.measure_names,
+    'encoder_loss',
+    'decoder_loss',
+    'kl_fake',
+    'kl_reconstructed',
+    'exp_elbo_fake',
+    'exp_elbo_reconstructed',
+  )
 
   def __init__(
     self,
@@ -159,128 +164,116 @@ class SoftIntrospectiveModel(VariationalModel):
           f'SoftIntrospectiveModel: `{description}` must not be negative, got '
           f'{number}.'
         )
-    if seed is None:
-      raise ValueError(
-        'SoftIntrospectiveModel: `seed` must be given: fakes are drawn in each '
-        'step.'
-      )
     _check_distribution(distribution)
     self._beta_reconstruction = beta_reconstruction
     self._beta_negative = beta_negative
     self._gamma = gamma
     self._num_vae_steps = num_vae_steps
-    self._encoder_variables = _trainable_variables(distribution.encoder)
-    self._decoder_variables = _trainable_variables(distribution.decoder)
-    self._adaptable = {
-      role
+    self._encoder_parts = _parts(distribution.encoder)
+    self._decoder_parts = _parts(distribution.decoder)
+    # The same weights, normalized by each batch's statistics without moving those
+    # that are gathered.
+    adapted = {
+      role: with_batch_statistics(getattr(distribution, role))
       for role in ('encoder', 'decoder')
-      if _is_adaptable(getattr(distribution, role))
+      if _normalizes_batches(getattr(distribution, role))
     }
-    # The same weights; their statistics are used and not moved.
-    self._observer = distribution.copy(batch_statistics=self._adaptable)
-    self._introspective_terms = [
-      tf_keras.metrics.Mean(name=term)
-      for term in (
-        'encoder_loss',
-        'decoder_loss',
-        'kl_fake',
-        'kl_reconstructed',
-        'exp_elbo_fake',
-        'exp_elbo_reconstructed',
-      )
-    ]
-
-  @property
-  def metrics(self):
-    """The metrics that `fit` resets at the start of each epoch."""
-    return [*super().metrics, *self._introspective_terms]
+    self._adapted = set(adapted)
+    self._observer = distribution.copy(**adapted)
 
   def compile(self, encoder_optimizer, decoder_optimizer, **kwargs):
     """Prepares training, as `tf_keras.Model.compile` does.
 
     Args:
-      encoder_optimizer: `tf_keras.optimizers.Optimizer`; `optimizer` is this one,
-        whose `iterations` count the steps.
-      decoder_optimizer: another one. `decoder_optimizer` is this one.
+      encoder_optimizer: `tf_keras.optimizers.Optimizer`, whose `iterations` count
+        the steps.
+      decoder_optimizer: another one.
       **kwargs: passed to `tf_keras.Model.compile`.
 
     Raises:
-      ValueError: if both are the same object, or one keeps averages of weights.
+      TypeError: if one is an optimizer of Keras 3.
+      ValueError: if both are the same object.
     """
     if encoder_optimizer is decoder_optimizer:
       raise ValueError(
         'SoftIntrospectiveModel.compile: the encoder and the decoder need an '
         'optimizer each, got the same one twice.'
       )
-    super().compile(optimizer=encoder_optimizer, **kwargs)
+    for optimizer in (encoder_optimizer, decoder_optimizer):
+      _keras.check_optimizer(optimizer, 'SoftIntrospectiveModel.compile')
     with self.distribute_strategy.scope():
-      self.decoder_optimizer = self._get_optimizer(decoder_optimizer)
-    for optimizer in (self.optimizer, self.decoder_optimizer):
-      # Keras would put averages in place for one optimizer of all weights.
-      if getattr(optimizer, 'use_ema', False):
-        raise ValueError(
-          'SoftIntrospectiveModel.compile: averages of weights (`use_ema`, '
-          '`ema_momentum`) are not supported here.'
-        )
+      both = _EncoderAndDecoderOptimizer(
+        encoder_optimizer,
+        _keras.trainable_variables(self._encoder_parts),
+        decoder_optimizer,
+        _keras.trainable_variables(self._decoder_parts),
+      )
+    super().compile(optimizer=both, **kwargs)
 
   def train_step(self, data):
     """A step of the encoder, and then one of the decoder."""
     images = images_of(data)
-    seeds = tfp.random.split_seed(self._fresh_seed()['seed'], n=_NUM_SEEDS)
+    seeds = tfp.random.split_seed(self.fresh_seed(), n=_NUM_SEEDS)
     kl_weight = self._kl_weight()
     has_fakes = self.optimizer.iterations >= self._num_vae_steps
-    codes, measures, gradients = self._gradients(
+    latents, measures, gradients, variables = self._gradients(
       lambda images: self._encoder_loss(images, seeds, kl_weight, has_fakes),
       [images],
-      self._encoder_variables,
+      self._encoder_parts,
     )
-    gradients, norm = self._zero_unless_finite(gradients)
-    self.optimizer.apply_gradients(
-      zip(gradients, self._encoder_variables, strict=True)
+    norm = _gradients.norm_over_replicas(gradients)
+    gradients = _gradients.zero_if(self._is_skipped(norm), gradients)
+    self.optimizer.encoder.apply_gradients(
+      zip(gradients, variables, strict=True)
     )
-    _, more_measures, gradients = self._gradients(
+    _, more_measures, gradients, variables = self._gradients(
       lambda *batch: self._decoder_loss(*batch, seeds, kl_weight, has_fakes),
-      [images, *codes],
-      self._decoder_variables,
+      [images, *latents],
+      self._decoder_parts,
     )
     weight = None
     if self._max_skipped_steps:
       # A step is skipped as a whole, and counts once.
       (*gradients, _), weight = self._skip_unless_finite([*gradients, norm])
-    self.decoder_optimizer.apply_gradients(
-      zip(gradients, self._decoder_variables, strict=True)
+    self.optimizer.decoder.apply_gradients(
+      zip(gradients, variables, strict=True)
     )
     return self._record({**measures, **more_measures}, weight)
 
-  def _gradients(self, function, batches, variables):
-    """Differentiates the mean of a loss by some of the variables alone.
+  def _gradients(self, function, batches, parts):
+    """Differentiates the mean of a loss by the variables of one network.
 
     Args:
-      function: from the batches to codes, loss and measures of each example.
+      function: from the batches to latents, loss and measures of each example.
       batches: list of `Tensor`s of a replica's share of a batch, perhaps empty.
-      variables: list of `tf.Variable`s.
+      parts: `tf.Module` that holds the network.
 
     Returns:
-      The codes, the measures, and the gradients.
+      The latents, the measures, the gradients, and the variables.
     """
+    variables = _keras.trainable_variables(parts)
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      codes, loss, measures = with_one_more_if_empty(function, *batches)
+      latents, loss, measures = self._on_replica(function, *batches)
       # The optimizer adds the gradients of the replicas.
       mean_loss = tf.reduce_sum(loss) / global_batch_size(loss)
-    return codes, measures, tape.gradient(mean_loss, variables)
+      mean_loss += _keras.regularization_loss(parts) / replicas
+    return latents, measures, tape.gradient(mean_loss, variables), variables
 
   def _encoder_loss(self, images, seeds, kl_weight, has_fakes):
-    codes, kl = self._codes_and_kl(self._encode(images, True), seeds[0])
-    prior_codes = self.distribution.prior.sample(
+    latents, kl = self.distribution.latents_and_kl(
+      self._encode(images, True), seeds[0]
+    )
+    prior_latents = self.distribution.prior.sample(
       tf.shape(images)[0], seed=seeds[1]
     )
-    likelihood = self._decode(codes, gathers=True)
+    likelihood = self._decode(latents, gathers=True)
     terms = ElboTerms(_log_prob(likelihood, images), -kl, tf.zeros_like(kl))
-    loss, measures = self._loss_and_measures(terms, kl_weight)
+    loss, measures = self.weighted_terms(terms, kl_weight)
 
     def of_fakes():
-      fakes = self._decode(prior_codes, gathers=True).mean()
+      fakes = self._decode(prior_latents, gathers=True).mean()
       return (
         self._exp_elbo(likelihood.mean(), seeds[2]),
         self._exp_elbo(fakes, seeds[3]),
@@ -295,19 +288,19 @@ class SoftIntrospectiveModel(VariationalModel):
       exp_elbo_reconstructed=reconstructed,
       exp_elbo_fake=fake,
     )
-    return (codes, prior_codes), loss, measures
+    return (latents, prior_latents), loss, measures
 
   def _decoder_loss(
-    self, images, codes, prior_codes, seeds, kl_weight, has_fakes
+    self, images, latents, prior_latents, seeds, kl_weight, has_fakes
   ):
-    likelihood = self._decode(codes)
+    likelihood = self._decode(latents)
     reconstruction = _log_prob(likelihood, images)
 
     def of_fakes():
       return (
         *self._kl_and_reconstruction(likelihood.mean(), seeds[4]),
         *self._kl_and_reconstruction(
-          self._decode(prior_codes).mean(), seeds[5]
+          self._decode(prior_latents).mean(), seeds[5]
         ),
       )
 
@@ -327,10 +320,10 @@ class SoftIntrospectiveModel(VariationalModel):
     return (), loss, measures
 
   def _exp_elbo(self, fakes, seed):
-    """How real the encoder takes fakes for, from 0 to 1, `[batch]`."""
+    """How much the encoder takes fakes for real, from 0 to 1, `[batch]`."""
     fakes = tf.stop_gradient(fakes)
-    codes, kl = self._codes_and_kl(self._encode(fakes), seed)
-    likelihood = self._decode(codes)
+    latents, kl = self.distribution.latents_and_kl(self._encode(fakes), seed)
+    likelihood = self._decode(latents)
     best = tf.stop_gradient(_log_prob(likelihood, likelihood.mode()))
     error = best - _log_prob(likelihood, fakes)
     exponent = self._beta_reconstruction * error + self._beta_negative * kl
@@ -340,37 +333,23 @@ class SoftIntrospectiveModel(VariationalModel):
 
   def _kl_and_reconstruction(self, fakes, seed):
     """The encoder's verdict on fakes, and how they come out of a second pass."""
-    codes, kl = self._codes_and_kl(self._encode(fakes), seed)
-    likelihood = self._decode(tf.stop_gradient(codes))
+    latents, kl = self.distribution.latents_and_kl(self._encode(fakes), seed)
+    likelihood = self._decode(tf.stop_gradient(latents))
     return kl, _log_prob(likelihood, tf.stop_gradient(fakes))
 
-  def _codes_and_kl(self, posterior, seed):
-    """Draws a code of each image; returns divergences beside, `[batch]`."""
-    shape = tf.concat(
-      [[1], posterior.batch_shape_tensor(), posterior.event_shape], axis=0
-    )
-    noise = tf.random.stateless_normal(
-      shape, seed, dtype=posterior.dtype, alg='philox'
-    )
-    (codes,), (log_posterior,) = map(
-      tf.unstack, sample_and_log_prob(posterior, noise)
-    )
-    prior = self.distribution.prior
-    kl = closed_form_kl(posterior, prior)
-    return codes, log_posterior - prior.log_prob(codes) if kl is None else kl
-
   def _encode(self, images, gathers=False):
-    if gathers or 'encoder' not in self._adaptable:
+    if gathers or 'encoder' not in self._adapted:
       return self.distribution.encode_continuous(images, training=True)
     return self._observer.encode_continuous(images)
 
-  def _decode(self, codes, gathers=False):
-    if gathers or 'decoder' not in self._adaptable:
-      return self.distribution.decode(codes, training=True)
-    return self._observer.decode(codes)
+  def _decode(self, latents, gathers=False):
+    if gathers or 'decoder' not in self._adapted:
+      return self.distribution.decode(latents, training=True)
+    return self._observer.decode(latents)
 
-  def _loss_and_measures(self, terms, weight):
-    _, measures = super()._loss_and_measures(terms, weight)
+  def weighted_terms(self, terms, weight):
+    """Puts the terms of the bound together; see `VariationalModel`."""
+    _, measures = super().weighted_terms(terms, weight)
     kl, reconstruction = measures['kl'], measures['reconstruction']
     weight = tf.cast(weight, kl.dtype)
     loss = bits_per_dim(
@@ -379,28 +358,25 @@ class SoftIntrospectiveModel(VariationalModel):
     )
     return loss, {**measures, 'loss': loss}
 
-  def _zero_unless_finite(self, gradients):
-    """Returns the encoder's gradients, zero in a step to be skipped, and norm."""
-    norm = tf.distribute.get_replica_context().all_reduce(
-      tf.distribute.ReduceOp.SUM, tf.linalg.global_norm(gradients)
-    )
-    may_skip = self._skipped_in_a_row < self._max_skipped_steps
-    is_skipped = ~tf.math.is_finite(norm) & may_skip
-    gradients = [
-      None if g is None else tf.where(is_skipped, tf.zeros_like(g), g)
-      for g in gradients
-    ]
-    return gradients, norm
 
-  def _record(self, measures, weight=None):
-    """Updates those metrics that were measured, and returns their results."""
-    recorded = [metric for metric in self.metrics if metric.name in measures]
-    for metric in recorded:
-      values = measures[metric.name]
-      if weight is not None:
-        values = tf.where(weight > 0, values, tf.zeros_like(values))
-      metric.update_state(values, sample_weight=weight)
-    return {metric.name: metric.result() for metric in recorded}
+class _EncoderAndDecoderOptimizer(tf_keras.optimizers.Optimizer):
+  """Two optimizers, of the variables of two networks, as one."""
+
+  def __init__(self, encoder, encoder_variables, decoder, decoder_variables):
+    super().__init__(name='encoder_and_decoder')
+    self.encoder, self.decoder = encoder, decoder
+    self._pairs = [(encoder, encoder_variables), (decoder, decoder_variables)]
+
+  @property
+  def iterations(self):
+    """The steps so far."""
+    return self.encoder.iterations
+
+  def finalize_variable_values(self, trainable_variables):
+    """Puts averages of weights in place, where an optimizer keeps them."""
+    del trainable_variables  # Each optimizer has its own.
+    for optimizer, variables in self._pairs:
+      optimizer.finalize_variable_values(variables)
 
 
 def _log_prob(likelihood, images):
@@ -410,15 +386,19 @@ def _log_prob(likelihood, images):
   return likelihood.log_prob(tf.cast(images, likelihood.dtype))
 
 
-def _is_adaptable(network):
-  modules = getattr(network, 'submodules', ())
-  return any(isinstance(m, AdaptiveBatchNormalization) for m in modules)
+def _normalizes_batches(network):
+  return any(
+    isinstance(module, tf_keras.layers.BatchNormalization)
+    for module in getattr(network, 'submodules', ())
+  )
 
 
-def _trainable_variables(network):
-  parts = tf.Module()
-  parts.parts = trackable_parts(network)
-  return list(parts.trainable_variables)
+def _parts(network):
+  """Returns a module that holds a network and all of its variables."""
+  module = tf.Module()
+  module.network = network
+  module.parts = trackable_parts(network)
+  return module
 
 
 def _check_distribution(distribution):
@@ -433,16 +413,16 @@ def _check_distribution(distribution):
       'SoftIntrospectiveModel: the prior must be fixed, such as the standard '
       f'normal one; {distribution.prior.name} has trainable variables.'
     )
-  of_encoder = {id(v) for v in _trainable_variables(distribution.encoder)}
-  of_decoder = _trainable_variables(distribution.decoder)
+  of_encoder = {id(v) for v in _parts(distribution.encoder).trainable_variables}
+  of_decoder = _parts(distribution.decoder).trainable_variables
   shared = [v.name for v in of_decoder if id(v) in of_encoder]
   if shared:
     raise ValueError(
       'SoftIntrospectiveModel: the encoder and the decoder are trained against '
       f'each other and must not share variables; they share {shared}.'
     )
-  codes = distribution.prior.sample(1, seed=[0, 0])
-  likelihood = distribution.decode(codes)
+  latents = distribution.prior.sample(1, seed=[0, 0])
+  likelihood = distribution.decode(latents)
   try:
     likelihood.mean(), likelihood.mode()
   except NotImplementedError as error:

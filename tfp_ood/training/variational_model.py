@@ -5,9 +5,7 @@
 import math
 
 import tensorflow as tf
-import tf_keras
 
-from tfp_ood._batches import images_of
 from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
 from tfp_ood.training.distribution_model import DistributionModel
 
@@ -35,7 +33,7 @@ class VariationalModel(DistributionModel):
   >>> import tfp_ood
   >>> images = tfp_ood.datasets.load('sample_digits/train[:64]', batch_size=32)
   >>> vae = tfp_ood.distributions.variational_autoencoder(
-  ...     [32, 32, 3], latent_size=4, width=4, seed=1)
+  ...     [32, 32, 3], latent_size=4, hidden_channels=4, seed=1)
   >>> model = tfp_ood.training.VariationalModel(vae, warmup_steps=2)
   >>> model.compile(tfp_ood.training.adam(1e-3))
   >>> history = model.fit(images, epochs=2, verbose=0)
@@ -57,6 +55,8 @@ class VariationalModel(DistributionModel):
        Autoregressive Flow. In _Neural Information Processing Systems_, 2016.
        https://arxiv.org/abs/1606.04934
   """
+
+  measure_names = ('loss', 'elbo', 'reconstruction', 'kl', 'bits_per_dim')
 
   def __init__(
     self,
@@ -110,27 +110,16 @@ class VariationalModel(DistributionModel):
     self._beta = beta
     self._warmup_steps = warmup_steps
     self._free_nats = free_bits * math.log(2)
-    self._terms = [
-      tf_keras.metrics.Mean(name=term)
-      for term in ('loss', 'elbo', 'reconstruction', 'kl')
-    ]
 
-  @property
-  def metrics(self):
-    """The metrics that `fit` resets at the start of each epoch."""
-    return [*self._terms, *super().metrics]
-
-  def test_step(self, data):
-    """Evaluates one batch."""
-    terms = self.distribution.elbo_terms(images_of(data))
-    _, measures = self._loss_and_measures(terms, self._beta)
-    return self._record(measures)
-
-  def _training_loss(self, images):
-    terms = self.distribution.elbo_terms(
-      images, training=True, **self._fresh_seed()
-    )
-    return self._loss_and_measures(terms, self._kl_weight())
+  def example_losses(self, x, y, training):
+    """Returns the weighted terms of the bound; see `DistributionModel`."""
+    del y
+    if training:
+      terms = self.distribution.elbo_terms(
+        x, seed=self.fresh_seed(), training=True
+      )
+      return self.weighted_terms(terms, self._kl_weight())
+    return self.weighted_terms(self.distribution.elbo_terms(x), self._beta)
 
   def _kl_weight(self):
     if not self._warmup_steps:
@@ -138,7 +127,17 @@ class VariationalModel(DistributionModel):
     step = tf.cast(self.optimizer.iterations + 1, tf.float32)
     return self._beta * tf.minimum(step / self._warmup_steps, 1.0)
 
-  def _loss_and_measures(self, terms, weight):
+  def weighted_terms(self, terms, weight):
+    """Puts the terms of the bound together.
+
+    Args:
+      terms: what `elbo_terms` returned.
+      weight: scalar, that of the divergence.
+
+    Returns:
+      loss: `Tensor` of shape `[batch]`, in bits per dimension.
+      measures: `dict` from `measure_names`.
+    """
     kl = -(terms.log_prior + terms.posterior_entropy)
     elbo = terms.reconstruction - kl
     penalty = tf.cast(weight, kl.dtype) * tf.maximum(kl, self._free_nats)

@@ -16,10 +16,10 @@ tfd = tfp.distributions
 _SHAPE = [16, 16, 3]
 _LATENT = 3
 _VARIANTS = {
-  'gaussian': dict(decoder='gaussian'),
-  'learned_gaussian': dict(decoder='learned_gaussian'),
-  'categorical': dict(decoder='categorical', num_values=32),
-  'discretized_logistic': dict(decoder='discretized_logistic'),
+  'gaussian': dict(likelihood='gaussian'),
+  'learned_gaussian': dict(likelihood='learned_gaussian'),
+  'categorical': dict(likelihood='categorical', num_values=32),
+  'discretized_logistic': dict(likelihood='discretized_logistic'),
   'full': dict(posterior='full'),
   'inverse_autoregressive': dict(posterior='inverse_autoregressive'),
   'conditional_coupling': dict(posterior='conditional_coupling'),
@@ -47,9 +47,11 @@ def _images(number, num_values=256, seed=0):
 
 def _make(name):
   if name == 'autoencoder':
-    return tfp_ood.distributions.autoencoder(_SHAPE, _LATENT, width=2, seed=1)
+    return tfp_ood.distributions.autoencoder(
+      _SHAPE, _LATENT, hidden_channels=2, seed=1
+    )
   return tfp_ood.distributions.variational_autoencoder(
-    _SHAPE, _LATENT, width=2, seed=1, **_VARIANTS[name]
+    _SHAPE, _LATENT, hidden_channels=2, seed=1, **_VARIANTS[name]
   )
 
 
@@ -231,7 +233,7 @@ def test_an_autoencoder_scores_reconstructions_alone():
     log_prob,
     rtol=1e-5,
   )
-  with pytest.raises(NotImplementedError, match='no prior to sample codes'):
+  with pytest.raises(NotImplementedError, match='no prior to sample latents'):
     model.sample(2)
 
 
@@ -247,7 +249,10 @@ def test_the_same_seed_builds_the_same_model():
 
 def test_errors():
   make = functools.partial(
-    tfp_ood.distributions.variational_autoencoder, _SHAPE, _LATENT, width=2
+    tfp_ood.distributions.variational_autoencoder,
+    _SHAPE,
+    _LATENT,
+    hidden_channels=2,
   )
   for argument in ('decoder', 'posterior', 'prior'):
     with pytest.raises(

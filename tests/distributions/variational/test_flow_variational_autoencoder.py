@@ -30,7 +30,9 @@ def _images(number, num_values=256):
 
 
 def _make(**kwargs):
-  options = dict(num_steps=1, hidden_channels=4, width=2, seed=1)
+  options = dict(
+    num_steps=1, coupling_hidden_channels=4, hidden_channels=2, seed=1
+  )
   return tfp_ood.distributions.flow_variational_autoencoder(
     _SHAPE, _LATENT, **{**options, **kwargs}
   )
@@ -92,14 +94,14 @@ def test_the_bound_is_exact_where_the_decoder_is_invertible():
       decoder,
       [4, 4, 3],
       noise_seed=[3, 4],
-      compute_dtype=tf.float64,
+      log_prob_dtype=tf.float64,
       **kwargs,
     )
 
   images = generator.integers(60, 200, [5, 4, 4, 3]).astype(np.uint8)
   dequantization_seed = tf.random.experimental.stateless_fold_in([3, 4], 1)
   flow = tfp_ood.distributions.ImageFlow(
-    glow, [4, 4, 3], dequantization_seed=dequantization_seed
+    glow, [4, 4, 3], noise_seed=dequantization_seed
   )
   np.testing.assert_allclose(
     make(1e-6).log_prob(images), flow.log_prob(images), rtol=1e-6

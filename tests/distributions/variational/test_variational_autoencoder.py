@@ -79,7 +79,7 @@ class _Linear(tf.Module):
 
 def _factor_analysis(linear, **kwargs):
   return tfp_ood.distributions.VariationalAutoencoder(
-    linear.encode, linear.decode, _SHAPE, compute_dtype=tf.float64, **kwargs
+    linear.encode, linear.decode, _SHAPE, log_prob_dtype=tf.float64, **kwargs
   )
 
 
@@ -415,7 +415,7 @@ def test_a_uniform_decoder_scores_its_bits(num_values, bits, number):
     _SHAPE,
     num_values=num_values,
     num_importance_samples=number,
-    compute_dtype=tf.float64,
+    log_prob_dtype=tf.float64,
   )
   images = (_images(5).astype(np.int32) % num_values).astype(np.uint8)
   images[0], images[1] = 0, num_values - 1
@@ -426,7 +426,7 @@ def test_a_uniform_decoder_scores_its_bits(num_values, bits, number):
 def test_a_uniform_decoder_scores_eight_bits_and_the_divergence():
   networks = _categorical(256, _SHAPE, scale=0.0, spread=0.3)
   vae = tfp_ood.distributions.VariationalAutoencoder(
-    *networks, _SHAPE, compute_dtype=tf.float64
+    *networks, _SHAPE, log_prob_dtype=tf.float64
   )
   kl = 2 * ((0.3**2 - 1) / 2 - math.log(0.3))
   scored = tfp_ood.stats.bits_per_dim(vae.log_prob(_images(3)), _SIZE)
@@ -439,7 +439,7 @@ def test_probabilities_of_all_images_add_up():
   images = np.stack(grid, axis=-1).reshape([-1, *shape]).astype(np.uint8)
   networks = _categorical(3, shape, scale=1.5)
   vae = tfp_ood.distributions.VariationalAutoencoder(
-    *networks, shape, num_values=3, compute_dtype=tf.float64
+    *networks, shape, num_values=3, log_prob_dtype=tf.float64
   )
   totals = {}
   for number in (1, 5, 50, 5000):
@@ -629,7 +629,7 @@ def test_errors_of_images():
 def test_errors_of_arguments():
   linear = _Linear()
   make = functools.partial(
-    tfp_ood.distributions.VariationalAutoencoder, compute_dtype=tf.float64
+    tfp_ood.distributions.VariationalAutoencoder, log_prob_dtype=tf.float64
   )
   encode, decode = linear.encode, linear.decode
   with pytest.raises(ValueError, match='encoder must return a distribution'):

@@ -715,7 +715,7 @@ def test_a_layer_that_says_nothing_is_named():
 
 def _autoencoder(seed=0):
   return tfp_ood.distributions.variational_autoencoder(
-    _SHAPE, latent_size=3, width=2, seed=seed
+    _SHAPE, latent_size=3, hidden_channels=2, seed=seed
   )
 
 

@@ -25,7 +25,7 @@ class Autoencoder(EncoderDecoder):
   >>> import tensorflow as tf
   >>> import tfp_ood
   >>> model = tfp_ood.distributions.autoencoder(
-  ...     [28, 28, 1], latent_size=4, width=4, seed=1)
+  ...     [28, 28, 1], latent_size=4, hidden_channels=4, seed=1)
   >>> images = tf.zeros([5, 28, 28, 1], tf.uint8)
   >>> model.log_prob(images).shape
   TensorShape([5])

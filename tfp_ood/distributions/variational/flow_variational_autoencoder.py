@@ -49,7 +49,7 @@ class FlowVariationalAutoencoder(VariationalAutoencoder):
   >>> import tensorflow as tf
   >>> import tfp_ood
   >>> model = tfp_ood.distributions.flow_variational_autoencoder(
-  ...     [8, 8, 3], latent_size=4, num_steps=2, hidden_channels=4, width=4)
+  ...     [8, 8, 3], latent_size=4, num_steps=2, coupling_hidden_channels=4, hidden_channels=4)
   >>> images = tf.zeros([5, 8, 8, 3], tf.uint8)
   >>> model.log_prob(images).shape
   TensorShape([5])

@@ -84,7 +84,7 @@ class VariationalAutoencoder(EncoderDecoder):
   >>> import tensorflow as tf
   >>> import tfp_ood
   >>> vae = tfp_ood.distributions.variational_autoencoder(
-  ...     [28, 28, 1], latent_size=4, decoder='categorical', width=4, seed=1)
+  ...     [28, 28, 1], latent_size=4, likelihood='categorical', hidden_channels=4, seed=1)
   >>> images = tf.random.stateless_uniform(
   ...     [16, 28, 28, 1], seed=[1, 2], maxval=256, dtype=tf.int32)
   >>> images = tf.cast(images, tf.uint8)
@@ -120,6 +120,7 @@ class VariationalAutoencoder(EncoderDecoder):
     prior=None,
     num_importance_samples=1,
     samples_per_pass=10,
+    num_posterior_steps=100,
     num_values=256,
     noise_seed=0,
     log_prob_dtype=tf.float32,
@@ -145,6 +146,8 @@ class VariationalAutoencoder(EncoderDecoder):
       samples_per_pass: Python `int`: at most so many samples of a batch are
         decoded at once, to limit memory. A `K` it does not divide is decoded in
         passes of its largest divisor below that. Results are the same.
+      num_posterior_steps: Python `int`, how often `optimized_log_prob` moves the
+        posterior of an image.
       num_values: Python `int`, at most 256: pixels are `0 .. num_values - 1`.
       noise_seed: Python `int`, or a pair of them: another one gives every image
         other noise.
@@ -182,6 +185,9 @@ class VariationalAutoencoder(EncoderDecoder):
       )
       self._samples_per_pass = self._at_least_one(
         samples_per_pass, 'samples_per_pass'
+      )
+      self._num_posterior_steps = self._at_least_one(
+        num_posterior_steps, 'num_posterior_steps'
       )
       self._noise_seed = stateless_seed(noise_seed).numpy()
       self._check_variables()
@@ -294,7 +300,7 @@ class VariationalAutoencoder(EncoderDecoder):
   def optimized_log_prob(
     self,
     images,
-    num_steps=100,
+    num_steps=None,
     learning_rate=0.05,
     num_importance_samples=None,
     name='optimized_log_prob',
@@ -319,7 +325,8 @@ class VariationalAutoencoder(EncoderDecoder):
 
     Args:
       images: `Tensor` of raw pixels, `[batch..., height, width, channels]`.
-      num_steps: Python `int`, the number of steps.
+      num_steps: Python `int`, the number of steps; default: that of the
+        distribution.
       learning_rate: Python `float`, Adam's.
       num_importance_samples: Python `int`; default: that of the distribution.
       name: Python `str` given to the operations.
@@ -328,6 +335,7 @@ class VariationalAutoencoder(EncoderDecoder):
       `Tensor` of shape `[batch...]`, in nats.
     """
     num_samples = self._number_of_samples(num_importance_samples)
+    num_steps = self._num_posterior_steps if num_steps is None else num_steps
     with self._name_and_control_scope(name):
 
       def optimized(images):

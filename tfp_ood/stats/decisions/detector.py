@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood import _protocol
 from tfp_ood._arrays import read_arrays, write_arrays
 from tfp_ood._batches import images_of
 from tfp_ood._saved_models import write_saved_model
@@ -342,11 +343,6 @@ class Detector:
     """`TensorShape` of one example."""
     return self._statistics.event_shape
 
-  @property
-  def dtypes(self):
-    """The dtypes of examples that an exported detector takes, a tuple."""
-    return self._statistics.dtypes
-
   def _variables(self):
     # Those of a model that stands twice are listed once.
     models = self._statistics.models
@@ -436,11 +432,7 @@ class _Export(tf.Module):
     self.score = tf.function(detector.score)
     self.p_value = tf.function(detector.p_value)
     self.predict = tf.function(detector.predict)
-    name = 'images' if detector.event_shape.rank == 3 else 'examples'
-    shape = [None, *detector.event_shape]
-    self._specs = [
-      tf.TensorSpec(shape, dtype, name) for dtype in detector.dtypes
-    ]
+    self._specs = _protocol.input_specs(detector._statistics.distribution)
     self._rate = tf.TensorSpec([], tf.float64, name='false_alarm_rate')
     for examples in self._specs:
       self.score.get_concrete_function(examples)

@@ -78,6 +78,8 @@ class DensityOfStates(Score):
   """
 
   learned = (
+    'num_columns',
+    'kept',
     'mean',
     'deviation',
     'powers',
@@ -90,13 +92,17 @@ class DensityOfStates(Score):
   )
 
   def __init__(
-    self, statistics=('density', 'volume'), method='kde', max_examples=5_000
+    self,
+    statistics=('density', 'volume'),
+    method='kde',
+    max_examples=5_000,
+    drop_constant=False,
   ):
     """Instantiates the score.
 
     Args:
       statistics: names of the statistics, each one number per example or
-        several. A column of one is named like `'nrm_layer_etas[0]'`.
+        several. A column of one is named like `'layer_etas[0]'`.
       method: `'kde'`, a Gaussian kernel density with Scott's bandwidth,
         `'one_class_svm'` with nu = .1 and scikit-learn's default width,
         `'gaussian'`, a normal with Ledoit and Wolf's covariance, or
@@ -104,6 +110,8 @@ class DensityOfStates(Score):
       max_examples: Python `int`: `fit` uses at most so many examples, every
         k-th, as the time of each later score grows with them; the last two
         methods use all.
+      drop_constant: Python `bool`, whether columns that are the same for all
+        examples of `fit` are left out, and not refused.
 
     Raises:
       ValueError: if `method` is unknown or no statistics are named.
@@ -123,6 +131,7 @@ class DensityOfStates(Score):
     self.statistics = tuple(dict.fromkeys(map(_statistic_of, self._names)))
     self._method = method
     self._max_examples = max_examples
+    self._drop_constant = drop_constant
     for name in self.learned:
       setattr(self, name, None)
 
@@ -151,7 +160,12 @@ class DensityOfStates(Score):
     if self._method in _OF_EXAMPLES:
       # Spread evenly: data may come in an order.
       values = values[:: -(-len(values) // self._max_examples) or 1]
-    _check(values, list(columns))
+    _check_finite(values, list(columns))
+    varying = _varying(values)
+    if not self._drop_constant:
+      _check_varying(varying, list(columns))
+    kept = np.flatnonzero(varying)
+    values = values[:, kept]
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     values = (values - mean) / deviation
     powers = np.ones_like(mean)  # Those that change nothing.
@@ -163,18 +177,20 @@ class DensityOfStates(Score):
     fitted = _FITS[self._method](values)
     self.mean, self.deviation, self.powers = mean, deviation, powers
     self.lowest, self.highest = lowest, highest
+    self.kept, self.num_columns = kept, len(columns)
     self.points, self.weights, self.precision, self.offset = fitted
     return self
 
   def __call__(self, statistics):
     self.check_is_fitted()
     columns = self._columns(statistics)
-    if len(columns) != len(self.mean):
+    if len(columns) != self.num_columns:
       raise ValueError(
-        f'DensityOfStates: fitted to {len(self.mean)} columns, got '
+        f'DensityOfStates: fitted to {self.num_columns} columns, got '
         f'{len(columns)}: {", ".join(columns)}.'
       )
-    values = (_stack(columns) - self.mean) / self.deviation
+    values = tf.gather(_stack(columns), self.kept, axis=1)
+    values = (values - self.mean) / self.deviation
     within = tf.clip_by_value(values, self.lowest, self.highest)
     transformed = _yeo_johnson(within, self.powers)
     transformed += _yeo_johnson_slope(within, self.powers) * (values - within)
@@ -239,7 +255,7 @@ def _stack(columns):
   return tf.stack(list(columns.values()), axis=-1)
 
 
-def _check(values, names):
+def _check_finite(values, names):
   is_finite = np.isfinite(values)
   if len(values) < 2 or not np.all(is_finite):
     not_finite = np.count_nonzero(~is_finite.all(axis=1))
@@ -249,15 +265,23 @@ def _check(values, names):
       f'examples; of {len(values)} given, {not_finite} are not finite'
       f'{f" ({where})" if where else ""}.'
     )
-  # Within single precision, the usual one of statistics, the rest is rounding.
-  resolution = np.finfo(np.float32).eps * np.max(np.abs(values), axis=0)
-  constant = _where(names, np.ptp(values, axis=0) <= resolution)
+
+
+def _check_varying(varying, names):
+  constant = _where(names, ~varying)
   if constant:
     raise ValueError(
       f'DensityOfStates: {", ".join(constant)} is the same for all examples '
       'given, and says nothing about others; leave it out of `statistics`, '
-      "which takes the columns to keep by name, such as 'nrm_layer_etas[0]'."
+      "which takes the columns to keep by name, such as 'layer_etas[0]', or set "
+      '`drop_constant`.'
     )
+
+
+def _varying(values):
+  """Whether each column varies, by more than rounding in single precision."""
+  resolution = np.finfo(np.float32).eps * np.max(np.abs(values), axis=0)
+  return np.ptp(values, axis=0) > resolution
 
 
 def _where(names, condition):

@@ -101,7 +101,7 @@ def constant_volume_second_order_difference(
   >>> images = tf.random.stateless_uniform(
   ...     [16, 8, 8, 3], seed=[1, 2], maxval=256, dtype=tf.int32)
   >>> _ = flow.initialize(tf.cast(images, tf.uint8))
-  >>> result = tfp_ood.distributions.constant_volume_second_order_difference(
+  >>> result = tfp_ood.evaluation.constant_volume_second_order_difference(
   ...     flow, [5000.0, 5000.0, 5000.0], [500.0, 500.0, 500.0])
   >>> result.difference > 0.0, result.weights.shape
   (True, (4, 4, 3))

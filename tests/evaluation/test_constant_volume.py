@@ -18,7 +18,7 @@ _SHAPE = (8, 4, 3)
 _SIZE = 96
 _BLOCK = 4  # Of two levels.
 
-_closed_form = tfp_ood.distributions.constant_volume_second_order_difference
+_closed_form = tfp_ood.evaluation.constant_volume_second_order_difference
 
 
 def _images(number, shape=_SHAPE):

@@ -1,0 +1,54 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""From a model, scores and data sets to tables, analyses and a report."""
+
+from tfp_ood.evaluation.constant_volume import (
+  constant_volume_second_order_difference,
+)
+from tfp_ood.evaluation.ensembles import ensemble_parts
+from tfp_ood.evaluation.evaluate import evaluate
+from tfp_ood.evaluation.evaluation import Evaluation
+from tfp_ood.evaluation.feature_distances import (
+  feature_classifier,
+  feature_distances,
+)
+from tfp_ood.evaluation.graying import graying
+from tfp_ood.evaluation.images import extreme_images, samples
+from tfp_ood.evaluation.latent_space import (
+  decoded_samples,
+  latent_space,
+  reconstructions,
+)
+from tfp_ood.evaluation.rendering import (
+  exciting_features,
+  rendered_pixels,
+  rendering_labels,
+  rendering_layers,
+)
+from tfp_ood.evaluation.score_tables import accuracies, over_runs, score_table
+from tfp_ood.evaluation.second_order import second_order
+from tfp_ood.evaluation.training_curves import training_curves
+
+__all__ = [
+  'Evaluation',
+  'accuracies',
+  'constant_volume_second_order_difference',
+  'decoded_samples',
+  'ensemble_parts',
+  'evaluate',
+  'exciting_features',
+  'extreme_images',
+  'feature_classifier',
+  'feature_distances',
+  'graying',
+  'latent_space',
+  'over_runs',
+  'reconstructions',
+  'rendered_pixels',
+  'rendering_labels',
+  'rendering_layers',
+  'samples',
+  'score_table',
+  'second_order',
+  'training_curves',
+]

@@ -1,0 +1,168 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics of data sets, computed once and kept in a folder."""
+
+import hashlib
+import os
+import re
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_ood._arrays import read_arrays, write_arrays
+from tfp_ood._batches import images_of
+
+__all__ = ['StatisticsStore']
+
+_MADE_BY = 'made_by/'
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class StatisticsStore:
+  """Computes statistics of data sets, but for those that its files have already.
+
+  A file is trusted as long as the weights of the models behind a statistic, and the
+  examples, are those that it was computed from. Nothing tells whether a user's
+  function is still the same: its statistic is computed anew each time.
+  """
+
+  def __init__(self, statistics, folder=None, limits=None, verbose=True):
+    """Instantiates the store.
+
+    Args:
+      statistics: `tfp_ood.stats.Statistics`.
+      folder: where to keep the files; `None` for nowhere.
+      limits: `dict` from names of statistics to how many examples of a data set to
+        compute them for at most.
+      verbose: whether to print a line of progress now and then.
+    """
+    self._statistics = statistics
+    self._folder = folder
+    self._limits = limits or {}
+    self._verbose = verbose
+    self._functions = {}
+    self._of_models = {}
+
+  def compute(self, dataset_name, dataset, names):
+    """Returns statistics of a data set.
+
+    Args:
+      dataset_name: `str`.
+      dataset: `tf.data.Dataset` of batches of examples.
+      names: names of statistics.
+
+    Returns:
+      `dict` from each name to an array, its first axis the examples.
+    """
+    count, digest = _count_and_digest(dataset, dataset_name)
+    made_by = {name: self._fingerprint(name, digest) for name in names}
+    path = self._path(dataset_name)
+    known = {}
+    if path and os.path.exists(path):
+      known = self._known(read_arrays(path), made_by, count)
+    for limit in {self._limits.get(name) for name in names}:
+      missing = tuple(
+        name
+        for name in names
+        if name not in known and self._limits.get(name) == limit
+      )
+      if missing:
+        known |= self._compute(dataset_name, dataset, missing, limit)
+        self._keep(path, known, made_by)
+    return {name: known[name] for name in names}
+
+  def _path(self, dataset_name):
+    if self._folder is None:
+      return None
+    file_name = re.sub(r'[^\w.-]+', '_', dataset_name)
+    return os.path.join(self._folder, f'{file_name}.npz')
+
+  def _known(self, arrays, made_by, count):
+    return {
+      name: arrays[name]
+      for name, mark in made_by.items()
+      if mark is not None
+      and str(arrays.get(_MADE_BY + name)) == mark
+      and len(arrays[name]) == min(count, self._limits.get(name) or count)
+    }
+
+  def _keep(self, path, known, made_by):
+    kept = {name: v for name, v in known.items() if made_by[name] is not None}
+    if path and kept:
+      marks = {_MADE_BY + name: np.array(made_by[name]) for name in kept}
+      write_arrays(path, kept | marks)
+
+  def _fingerprint(self, name, digest):
+    """Returns what tells a statistic of these examples from others, or `None`."""
+    models = self._statistics.models_of(name)
+    if models is None:
+      return None
+    marks = [self._mark_of_model(model) for model in models]
+    return None if None in marks else ':'.join([digest, *marks])
+
+  def _mark_of_model(self, model):
+    if id(model) not in self._of_models:
+      self._of_models[id(model)] = _digest_of_model(model)
+    return self._of_models[id(model)]
+
+  def _compute(self, dataset_name, dataset, names, limit):
+    start = last_line = time.monotonic()
+    parts, count = [], 0
+    for batch in dataset:
+      x = images_of(batch)
+      x = x if limit is None else x[: limit - count]
+      parts.append(self._function(names, x)(x))
+      count += len(x)
+      if time.monotonic() - last_line >= _SECONDS_BETWEEN_LINES:
+        last_line = time.monotonic()
+        self._print(f'scoring {dataset_name}: {count} examples')
+      if limit is not None and count >= limit:
+        break
+    seconds = time.monotonic() - start
+    self._print(f'scored {count} examples of {dataset_name} in {seconds:.0f} s')
+    return {
+      name: np.concatenate([part[name] for part in parts]) for name in names
+    }
+
+  def _function(self, names, x):
+    """Returns a function with one trace for all data sets and sizes of batches."""
+    key = names, x.dtype, tuple(x.shape[1:])
+    if key not in self._functions:
+      self._functions[key] = tf.function(
+        lambda x: self._statistics(x, names),
+        input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
+        autograph=False,
+      )
+    return self._functions[key]
+
+  def _print(self, line):
+    if self._verbose:
+      print(line, flush=True)
+
+
+def _count_and_digest(dataset, name):
+  count, digest = 0, hashlib.sha256()
+  for batch in dataset:
+    x = images_of(batch)
+    count += len(x)
+    digest.update(np.ascontiguousarray(x).tobytes())
+  if not count:
+    raise ValueError(f'The data set {name!r} has no examples.')
+  return count, digest.hexdigest()
+
+
+def _digest_of_model(model):
+  """Returns a digest of a model's weights and settings, `None` without weights."""
+  variables = list(getattr(model, 'variables', ()))
+  if not variables:
+    return None
+  settings = {
+    key: value
+    for key, value in getattr(model, 'parameters', {}).items()
+    if isinstance(value, bool | int | float | str)
+  }
+  digest = hashlib.sha256(f'{type(model).__name__}{settings}'.encode())
+  for variable in variables:
+    digest.update(np.ascontiguousarray(variable).tobytes())
+  return digest.hexdigest()

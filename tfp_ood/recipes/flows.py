@@ -1,0 +1,197 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Glow and constant-volume Glow: "Do Deep Generative Models Know ...?"."""
+
+import functools
+import os
+
+import tensorflow as tf
+
+from tfp_ood import datasets, distributions, evaluation, stats, training
+from tfp_ood.recipes.recipe import Recipe, Setting
+
+__all__ = ['constant_volume_glow', 'glow']
+
+_SETTINGS = {
+  'num_levels': Setting(3, 'Scales of the flow; images of 28 x 28 have 2.'),
+  'num_steps': Setting((4, 8, 32), 'Steps of each scale.'),
+  'hidden_channels': Setting((32, 128, 512), 'Width of the coupling networks.'),
+  'batch_size': Setting(64, 'Examples of a training step.'),
+  'learning_rate': Setting(1e-3, "Adam's rate, after a warm-up."),
+  'train_minutes': Setting((1.0, 30.0, 0.0), 'Minutes of training.'),
+  'epochs': Setting((0, 0, 250), 'Epochs of training, instead of minutes.'),
+  'precision': Setting('float32', 'Of the convolutions: float32 or bfloat16.'),
+  'seed': Setting(0, 'Seed of weights, data order and noise.'),
+}
+_SCORES = {
+  'negative_log_likelihood': stats.NegativeLogLikelihood,
+  'typicality': stats.Typicality,
+  'likelihood_ratio': stats.LikelihoodRatio,
+  'waic': stats.Waic,
+  'input_complexity': stats.InputComplexity,
+  'input_complexity_best': functools.partial(
+    stats.InputComplexity, 'compressed_bits_per_dim'
+  ),
+  'score_norm': stats.ScoreNorm,
+  'density_of_states_kde': functools.partial(
+    stats.DensityOfStates, method='kde'
+  ),
+  'density_of_states_svm': functools.partial(
+    stats.DensityOfStates, method='one_class_svm'
+  ),
+}
+_DEFAULT_SCORES = [
+  'negative_log_likelihood',
+  'typicality',
+  'input_complexity',
+  'score_norm',
+  'density_of_states_kde',
+]
+_EVALUATION_SETTINGS = {
+  'scores': Setting(
+    _DEFAULT_SCORES,
+    f'Scores to compare, of {", ".join(_SCORES)}. likelihood_ratio trains a '
+    'background model, waic an ensemble.',
+  ),
+  'mutation_rate': Setting(0.1, 'Share mutated in background training images.'),
+  'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
+  'background_dataset': Setting('', 'Other data for the background model.'),
+  'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
+  'ensemble_size': Setting(4, 'Number of models for waic.'),
+  'ensemble_minutes': Setting(0.0, 'Their minutes, if not those of the model.'),
+}
+_MAX_SKIPPED_STEPS = 10
+
+
+def _run(run, make):
+  """Trains a flow and what its scores need, and analyzes them."""
+  asked, config = run.evaluation, run.model
+  # The likelihood stands beside every remedy.
+  names = dict.fromkeys([*_DEFAULT_SCORES[:1], *asked['scores']])
+  flow, records = _trained(run, make, '', config)
+  options, records = {}, {'model': records}
+  minutes = config['train_minutes']
+  if 'likelihood_ratio' in names:
+    changes = {
+      key: asked[key]
+      for key in ('mutation_rate', 'weight_decay', 'background_dataset')
+    }
+    changes['train_minutes'] = asked['background_minutes'] or minutes
+    options['background'], records['background'] = _trained(
+      run, make, 'background', config | changes
+    )
+  if 'waic' in names:
+    options['ensemble'] = []
+    for number in range(1, asked['ensemble_size'] + 1):
+      changes = {
+        'seed': config['seed'] + number,
+        'train_minutes': asked['ensemble_minutes'] or minutes,
+      }
+      name = f'ensemble_{number}'
+      member, records[name] = _trained(run, make, name, config | changes)
+      options['ensemble'].append(member)
+  if not run.is_chief:
+    return None
+  training.export_saved_model(flow, os.path.join(run.folder, 'saved_model'))
+  return _evaluated(run, make, flow, names, records, options), 'typicality'
+
+
+def _evaluated(run, make, flow, names, records, options):
+  is_constant_volume = flow.bijector.is_constant_jacobian
+  # The volume of a constant-volume flow says nothing of an image.
+  states = [
+    'density',
+    *([] if is_constant_volume else ['volume']),
+    'score_norm',
+  ]
+  scores = {
+    name: _SCORES[name](statistics=states)
+    if name.startswith('density_of_states')
+    else _SCORES[name]()
+    for name in names
+  }
+  upside_down = run.load(
+    'test',
+    transformation=tf.image.flip_up_down,
+    limit=run.evaluation['num_evaluated'],
+  )
+  run.datasets['upside down'] = upside_down
+  found = run.evaluate(
+    flow, scores, keep=('log_prob', 'density', 'volume'), **options
+  )
+  if 'ensemble' in options:
+    found.add(evaluation.ensemble_parts(found))
+  # Second derivatives deserve full precision, however the flow was trained.
+  precise = _make(run, make, run.model | {'precision': 'float32'})
+  training.load_weights(precise, os.path.join(run.folder, 'weights'))
+  found.add(
+    evaluation.second_order(
+      precise, found, run.datasets, closed_form=is_constant_volume
+    )
+  )
+  found.add(evaluation.samples(flow, seed=[run.model['seed'], 1]))
+  found.add(evaluation.extreme_images(found, run.compared))
+  found.add(evaluation.graying(flow, run.datasets[run.test]))
+  return found.add(evaluation.training_curves(records))
+
+
+def _make(run, make, config):
+  num_levels = config['num_levels']
+  # Each level halves the sides: 28 x 28 is good for two.
+  while run.image_shape[0] % 2**num_levels:
+    num_levels -= 1
+  return make(
+    run.image_shape,
+    num_levels=num_levels,
+    num_steps=config['num_steps'],
+    hidden_channels=config['hidden_channels'],
+    seed=config['seed'],
+    # Storing the activations is faster where they fit into memory.
+    recompute=run.preset == 'paper',
+    compute_dtype=tf.as_dtype(config['precision']),
+  )
+
+
+def _trained(run, make, folder, config):
+  with run.strategy.scope():
+    flow = _make(run, make, config)
+    model = training.DistributionModel(
+      flow, seed=config['seed'], max_skipped_steps=_MAX_SKIPPED_STEPS
+    )
+    model.compile(
+      training.adam(
+        config['learning_rate'],
+        warmup_steps=100,
+        global_clipnorm=1.0,
+        ema_momentum=0.99,
+        weight_decay=config.get('weight_decay') or None,
+      )
+    )
+  rate = config.get('mutation_rate')
+  dataset = run.load(
+    'train',
+    config.get('background_dataset'),
+    shuffle=True,
+    random_transformation=rate
+    and (lambda images, seed: datasets.mutate(images, rate, seed)),
+  )
+  record = run.fit(
+    model,
+    folder,
+    config,
+    {'likelihood': stats.NegativeLogLikelihood()},
+    dataset=dataset,
+    epochs=config['epochs'] or None,
+    minutes=None if config['epochs'] else config['train_minutes'],
+  )
+  return flow, record
+
+
+def _recipe(make):
+  return Recipe(
+    functools.partial(_run, make=make), _SETTINGS, _EVALUATION_SETTINGS
+  )
+
+
+glow = _recipe(distributions.glow)
+constant_volume_glow = _recipe(distributions.constant_volume_glow)

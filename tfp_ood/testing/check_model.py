@@ -1,0 +1,168 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Puts a model to the test that every model of the library passes."""
+
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_ood import _protocol
+from tfp_ood.stats.decisions.detector import Detector
+from tfp_ood.stats.scores.negative_log_likelihood import (
+  NegativeLogLikelihood,
+)
+from tfp_ood.stats.statistics import Statistics
+from tfp_ood.training.distribution_model import DistributionModel
+
+__all__ = ['check_model']
+
+
+def check_model(model, examples, skip=(), rtol=1e-4):
+  """Raises `AssertionError` unless a model works with everything downstream.
+
+  The log-probability and the model's own statistics of an example must be the same
+  on every call, in a batch of any size, alone or beside others, eagerly and in a
+  graph that does not know the size of the batch. The model must refuse what it does
+  not take, have gradients for all that it trains, learn by `DistributionModel`,
+  calibrate a `Detector`, and be exported to a SavedModel that says the same. (The
+  weights are as before when it is done.)
+
+  Args:
+    model: distribution, or another object with `log_prob`.
+    examples: array of at least 7 examples that differ.
+    skip: names of checks to leave out, of `'batches'`, `'empty'`, `'refusal'`,
+      `'training'`, `'detector'`. (TensorFlow's convolutions on a CPU fail on empty
+      batches, and so do models of others that are made of them.)
+    rtol: relative tolerance.
+
+  #### Example
+
+  >>> import tensorflow_probability as tfp
+  >>> normal = tfp.distributions.Independent(
+  ...     tfp.distributions.Normal(tf.Variable(tf.zeros([4])), 1.), 1)
+  >>> check_model(normal, np.random.default_rng(0).normal(size=[8, 4]))
+  """
+  examples = np.asarray(examples)
+  statistics = Statistics(model)
+  names = ('log_prob', *_protocol.statistics_names(model))
+  names = tuple(dict.fromkeys(names))
+  checks = {
+    'batches': lambda: _check_batches(statistics, names, examples, rtol),
+    'empty': lambda: _check_empty(statistics, names, examples),
+    'refusal': lambda: _check_refusal(statistics, examples),
+    'training': lambda: _check_training(model, examples),
+    'detector': lambda: _check_detector(model, examples, rtol),
+  }
+  for name, check in checks.items():
+    if name not in skip:
+      check()
+
+
+def _check_batches(statistics, names, examples, rtol):
+  together = statistics(examples, names)
+  for name, values in together.items():
+    assert values.shape[0] == len(examples), (
+      f'{name}: must have one row for each example, got shape {values.shape}.'
+    )
+    assert values.dtype.is_floating and np.isfinite(values).all(), (
+      f'{name}: must be finite floats, got {values}.'
+    )
+  spec = tf.TensorSpec(
+    [None, *examples.shape[1:]], tf.convert_to_tensor(examples).dtype
+  )
+  graph = tf.function(lambda x: statistics(x, names), input_signature=[spec])
+  parts = {
+    'again': together,
+    'in a graph': graph(examples),
+    'backwards': {k: v[::-1] for k, v in graph(examples[::-1]).items()},
+    'in ragged batches': _joined([graph(examples[:4]), graph(examples[4:])]),
+    'one by one': _joined([graph(x[np.newaxis]) for x in examples]),
+    'in tf.data': _joined(
+      tf.data.Dataset.from_tensor_slices(examples)
+      .batch(3)
+      .map(lambda x: statistics(x, names))
+    ),
+  }
+  for how, values in parts.items():
+    for name in names:
+      np.testing.assert_allclose(
+        values[name],
+        together[name],
+        rtol=rtol,
+        atol=rtol * float(np.max(np.abs(together[name]))),
+        err_msg=f'{name} is not the same {how}.',
+      )
+
+
+def _check_empty(statistics, names, examples):
+  for name, values in statistics(examples[:0], names).items():
+    assert values.shape[0] == 0, f'{name}: no examples, but {values.shape}.'
+
+
+def _joined(parts):
+  parts = list(parts)
+  return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def _check_refusal(statistics, examples):
+  x = tf.convert_to_tensor(examples)
+  graph = tf.function(lambda x: statistics(x, ['log_prob']))
+  floats = np.asarray(examples, np.float32)
+  wrong = {'another shape': x[:, :-1]}
+  if x.dtype.is_floating or statistics.event_shape.rank == 3:
+    wrong |= {'NaN': floats * np.nan, 'infinity': floats + np.inf}
+  if x.dtype == tf.uint8:
+    wrong |= {
+      'scaled images': floats / 255.0,
+      'fractions': floats + 0.5,
+      'values out of range': floats - 256.0,
+    }
+  for what, values in wrong.items():
+    for how, function in (
+      ('eagerly', lambda x: statistics(x, ['log_prob'])),
+      ('in a graph', graph),
+    ):
+      try:
+        function(tf.convert_to_tensor(values))
+      except (ValueError, tf.errors.InvalidArgumentError):
+        continue
+      raise AssertionError(f'The model takes {what} {how}.')
+
+
+def _check_training(model, examples):
+  variables = list(getattr(model, 'variables', ()))
+  if not getattr(model, 'trainable_variables', ()):
+    return
+  before = [variable.numpy() for variable in variables]
+  trained = DistributionModel(model)
+  trained.compile('sgd')
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_mean(
+      _protocol.training_loss(model, tf.convert_to_tensor(examples), [1, 2])
+    )
+  weights = trained.trainable_weights
+  for weight, gradient in zip(
+    weights, tape.gradient(loss, weights), strict=True
+  ):
+    assert gradient is not None, f'The loss does not depend on {weight.name}.'
+  trained.fit(examples, epochs=1, batch_size=4, verbose=0)
+  for variable, value in zip(variables, before, strict=True):
+    variable.assign(value)
+
+
+def _check_detector(model, examples, rtol):
+  detector = Detector(model, NegativeLogLikelihood()).fit(examples)
+  scores = detector.score(examples)
+  if not hasattr(model, 'variables'):
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    detector.export_saved_model(f'{folder}/detector')
+    loaded = tf.saved_model.load(f'{folder}/detector')
+    specs = _protocol.input_specs(model)
+    x = tf.cast(
+      examples, specs[0].dtype if examples.dtype != float else tf.float32
+    )
+    np.testing.assert_allclose(
+      loaded.score(x), scores, rtol=rtol, err_msg='The SavedModel differs.'
+    )
