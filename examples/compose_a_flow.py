@@ -16,7 +16,7 @@ ood = tfp_ood.bijectors
 
 
 def network(input_channels, output_channels):
-  """Any callable will do; its weights are found and trained."""
+  """Of tf_keras, Keras 3 or a tf.Module; its weights are found and trained."""
   return tf_keras.Sequential(
     [
       tf_keras.layers.Input([None, None, input_channels]),

@@ -18,13 +18,17 @@ both_couplings = pytest.mark.parametrize(
 )
 
 
+def _without_weights(function):
+  return networks.FunctionNetwork(function, modules=[])
+
+
 def test_affine_numbers_by_hand():
   # One channel is transformed, two pass; the network sees those two.
   def network(passed):
     shift = passed[..., :1] + 10.0 * passed[..., 1:]
     return tf.concat([shift, passed[..., :1]], axis=-1)
 
-  bijector = bijectors.AffineCoupling(network)
+  bijector = bijectors.AffineCoupling(_without_weights(network))
   latent = tf.constant([[[3.0, 1.0, 2.0]], [[4.0, -1.0, 0.5]]])
   log_scale = [2.0 * np.tanh(0.5), 2.0 * np.tanh(-0.5)]
   expected = [
@@ -43,7 +47,9 @@ def test_affine_numbers_by_hand():
 
 
 def test_additive_numbers_by_hand():
-  bijector = bijectors.AdditiveCoupling(lambda passed: 10.0 * passed[..., :1])
+  bijector = bijectors.AdditiveCoupling(
+    _without_weights(lambda passed: 10.0 * passed[..., :1])
+  )
   latent = tf.constant([[[3.0, 1.0, 2.0]]])
   image, log_det = bijector.forward_and_log_det(latent)
   assert image.numpy().tolist() == [[[13.0, 1.0, 2.0]]]
@@ -61,7 +67,9 @@ def test_bounded_scale_neither_underflows_nor_overflows(output, bound):
   def network(passed):
     return tf.concat([passed, tf.fill(tf.shape(passed), output)], axis=-1)
 
-  bijector = bijectors.AffineCoupling(network, log_scale_bound=bound)
+  bijector = bijectors.AffineCoupling(
+    _without_weights(network), log_scale_bound=bound
+  )
   value = tf.constant([[[[3.0, 0.5]]]])
   sign = np.sign(output)
   image, log_det = bijector.forward_and_log_det(value)
@@ -76,7 +84,7 @@ def test_bounded_scale_neither_underflows_nor_overflows(output, bound):
 
 def test_gradients_stay_finite_where_the_network_explodes():
   bijector = bijectors.AffineCoupling(
-    lambda passed: tf.concat([passed, 1e30 * passed], axis=-1)
+    _without_weights(lambda passed: tf.concat([passed, 1e30 * passed], axis=-1))
   )
   images = tf.ones([1, 2, 2, 2])
   with tf.GradientTape() as tape:
@@ -108,8 +116,7 @@ def test_last_channels_pass_through(coupling, outputs_per_channel, channels):
     )
 
   images = tf.random.stateless_normal([2, 3, 4, channels], [1, 2])
-  bijector = coupling(network)
-  assert bijector.outputs_per_channel == outputs_per_channel
+  bijector = coupling(_without_weights(network))
   for method in (bijector.forward, bijector.inverse):
     result = method(images)
     np.testing.assert_array_equal(
@@ -135,22 +142,26 @@ def test_wrong_number_of_network_outputs(coupling, outputs_per_channel, extra):
 def test_network_that_returns_no_image(coupling, outputs_per_channel):
   del outputs_per_channel
   with pytest.raises(ValueError, match='the network must return'):
-    coupling(lambda x: x[:, 0, 0]).inverse(tf.zeros([1, 3, 3, 2]))
+    coupling(_without_weights(lambda x: x[:, 0, 0])).inverse(
+      tf.zeros([1, 3, 3, 2])
+    )
 
 
 @both_couplings
 def test_fewer_than_two_channels(coupling, outputs_per_channel):
   del outputs_per_channel
   with pytest.raises(ValueError, match='at least 2 channels'):
-    coupling(lambda x: x).inverse(tf.zeros([2, 3, 3, 1]))
+    coupling(_without_weights(tf.identity)).inverse(tf.zeros([2, 3, 3, 1]))
   with pytest.raises(ValueError, match=r'\[batch..., height, width'):
-    coupling(lambda x: x).inverse(tf.zeros([3, 4]))
+    coupling(_without_weights(tf.identity)).inverse(tf.zeros([3, 4]))
 
 
 @pytest.mark.parametrize('bound', [0.0, -1.0, float('nan')])
 def test_bound_must_be_positive(bound):
   with pytest.raises(ValueError, match='`log_scale_bound` must be positive'):
-    bijectors.AffineCoupling(lambda x: x, log_scale_bound=bound)
+    bijectors.AffineCoupling(
+      _without_weights(tf.identity), log_scale_bound=bound
+    )
 
 
 @both_couplings
@@ -162,14 +173,16 @@ def test_unbuilt_networks_are_refused(coupling, outputs_per_channel, library):
   with pytest.raises(ValueError, match='has no weights yet'):
     coupling(network)
   with pytest.raises(ValueError, match='has no weights yet'):
-    coupling(lambda images: network(images))
+    networks.FunctionNetwork(lambda images: network(images), [network])
   network.build([None, 4, 4, 1])
   assert len(coupling(network).trainable_variables) == 2
 
 
-def test_network_must_be_callable():
-  with pytest.raises(TypeError, match='must be callable'):
-    bijectors.AffineCoupling(tf.zeros([3]))
+@both_couplings
+def test_outputs_per_channel_can_be_read_from_the_class(
+  coupling, outputs_per_channel
+):
+  assert coupling.outputs_per_channel == outputs_per_channel
 
 
 def test_network_of_lower_precision_keeps_the_dtype():
@@ -177,7 +190,9 @@ def test_network_of_lower_precision_keeps_the_dtype():
   for variable in network.trainable_variables:
     variable.assign_add(tf.fill(variable.shape, 0.1))
   bijector = bijectors.AffineCoupling(
-    lambda images: tf.cast(network(images), tf.bfloat16)
+    networks.FunctionNetwork(
+      lambda images: tf.cast(network(images), tf.bfloat16), [network]
+    )
   )
   images = tf.random.stateless_normal([2, 3, 3, 2], [1, 2])
   latents, log_det = bijector.inverse_and_log_det(images)
@@ -194,14 +209,18 @@ def _layers(library):
   )
 
 
-class _WithMethod(tf.Module):
-  """A module whose method, not itself, is the network."""
+class _WithMethods(tf.Module):
+  """A module whose methods, not itself, are networks."""
 
   def __init__(self):
     super().__init__()
     self.network = networks.CouplingNetwork(2, 4, 4)
 
   def run(self, images):
+    return self.network(images)
+
+  @tf.function
+  def run_as_graph(self, images):
     return self.network(images)
 
 
@@ -217,6 +236,18 @@ class _ModuleOfKeras3Layer(tf.Module):
     return self.own * self.layers['one'][0](images)
 
 
+class _LayerOfKeras3Layer(tf_keras.layers.Layer):
+  """A layer of Keras 2 does not either."""
+
+  def __init__(self):
+    super().__init__()
+    self.inner = _layers(keras)
+    self.build([None, 4, 4, 2])
+
+  def call(self, images):
+    return self.inner(images)
+
+
 class _PlainClass:
   """Neither a module nor a layer."""
 
@@ -228,65 +259,45 @@ class _PlainClass:
     return self.scale * sum(inner(images) for inner in self.inner)
 
 
-def _lambda_over(network):
-  return lambda images: network(images) + 0.0 * network(images)
+def _function_of(*used):
+  """A network that adds up what it uses."""
+  return networks.FunctionNetwork(
+    lambda images: sum(
+      part * images[:, :2, :2, :1]
+      if isinstance(part, tf.Variable)
+      else part(images)
+      for part in used
+    ),
+    modules=used,
+  )
 
 
-def _function_over_two():
-  networks_by_name = {'a': _layers(keras), 'b': [_layers(tf_keras)]}
-  scale = tf.Variable(1.0)
-
-  def run(images):
-    a, b = networks_by_name['a'], networks_by_name['b'][0]
-    return scale * (a(images) + b(images))
-
-  return run
+def _function_of_method(name):
+  module = _WithMethods()
+  return networks.FunctionNetwork(getattr(module, name), [module])
 
 
-class _WithTfFunction(tf.Module):
-  """A module with a decorated method."""
-
-  def __init__(self):
-    super().__init__()
-    self.network = networks.CouplingNetwork(2, 4, 4)
-
-  @tf.function
-  def run(self, images):
-    return self.network(images)
+def _function_of_plain_class():
+  network = _PlainClass()
+  return networks.FunctionNetwork(network, [network.scale, *network.inner])
 
 
-_MODULE_WITH_TF_FUNCTION = _WithTfFunction()
-
-
-class _NotCallable:
-  """Only a method of it is the network."""
-
-  def __init__(self):
-    self.layers = _layers(keras)
-
-  def run(self, images):
-    return self.layers(images)
-
-
-def _default_argument():
-  network = _layers(keras)
-  return lambda images, *, network=network: network(images)
-
-
-def _tf_function():
-  network = _layers(keras)
-  return tf.function(lambda images: network(images))
-
-
-_MODULE_LEVEL_NETWORK = networks.ZeroConvolution(2, 4)
-
-
-def _module_level(images):
-  return tf.map_fn(lambda image: _MODULE_LEVEL_NETWORK(image[None])[0], images)
-
-
-def _apply(network, images, scale):
+def _scaled(network, images, scale):
   return scale * network(images)
+
+
+def _function_of_partial():
+  network, scale = _layers(keras), tf.Variable(2.0)
+  return networks.FunctionNetwork(
+    functools.partial(_scaled, network, scale=scale), [network, scale]
+  )
+
+
+def _function_of_tf_function():
+  network = _layers(keras)
+  return networks.FunctionNetwork(
+    tf.function(lambda images: network(images)), [network]
+  )
 
 
 NETWORKS = {
@@ -294,31 +305,30 @@ NETWORKS = {
   'keras_3': (lambda: _layers(keras), 4),
   'tf_module': (lambda: networks.CouplingNetwork(2, 4, 4), 6),
   'tf_module_of_keras_3': (_ModuleOfKeras3Layer, 5),
-  'plain_class': (_PlainClass, 9),
-  'bound_method': (lambda: _WithMethod().run, 6),
-  'bound_method_of_not_callable': (lambda: _NotCallable().run, 4),
-  'bound_tf_function': (lambda: _MODULE_WITH_TF_FUNCTION.run, 6),
-  'default_argument': (_default_argument, 4),
-  'bound_method_of_plain_class': (lambda: _PlainClass().__call__, 9),
-  'lambda_keras_3': (lambda: _lambda_over(_layers(keras)), 4),
-  'lambda_tf_keras': (lambda: _lambda_over(_layers(tf_keras)), 4),
-  'lambda_tf_module': (
-    lambda: _lambda_over(networks.CouplingNetwork(2, 4, 4)),
+  'tf_keras_of_keras_3': (_LayerOfKeras3Layer, 4),
+  'function_of_keras_3': (lambda: _function_of(_layers(keras)), 4),
+  'function_of_tf_keras': (lambda: _function_of(_layers(tf_keras)), 4),
+  'function_of_module': (lambda: _function_of(_ModuleOfKeras3Layer()), 5),
+  'function_of_several': (
+    lambda: _function_of(tf.Variable(1.0), _layers(keras), _layers(tf_keras)),
+    9,
+  ),
+  'function_of_function': (
+    lambda: _function_of(_function_of(_layers(keras))),
+    4,
+  ),
+  'function_of_one_twice': (
+    lambda: _function_of(*[networks.CouplingNetwork(2, 4, 4)] * 2),
     6,
   ),
-  'lambda_of_lambda': (lambda: _lambda_over(_lambda_over(_layers(keras))), 4),
-  'function_over_two': (_function_over_two, 9),
-  'module_level': (lambda: _module_level, 2),
-  'partial': (
-    lambda: functools.partial(_apply, _layers(keras), scale=tf.Variable(2.0)),
-    5,
-  ),
-  'partial_of_method': (lambda: functools.partial(_WithMethod().run), 6),
-  'tf_function': (_tf_function, 4),
-  'tf_function_of_module': (
-    lambda: tf.function(networks.CouplingNetwork(2, 4, 4)),
+  'function_of_method': (lambda: _function_of_method('run'), 6),
+  'function_of_method_as_graph': (
+    lambda: _function_of_method('run_as_graph'),
     6,
   ),
+  'function_of_plain_class': (_function_of_plain_class, 9),
+  'function_of_partial': (_function_of_partial, 5),
+  'function_of_tf_function': (_function_of_tf_function, 4),
 }
 
 
@@ -334,3 +344,27 @@ def test_every_weight_of_a_network_is_tracked_once(name):
   with tf.GradientTape() as tape:
     network(tf.ones([1, 4, 4, 2]))
   assert {id(v) for v in tape.watched_variables()} == {id(v) for v in tracked}
+
+
+REFUSED = {
+  'plain_class': _PlainClass,
+  'bound_method': lambda: _WithMethods().run,
+  'bound_tf_function': lambda: _WithMethods().run_as_graph,
+  'lambda': lambda: lambda images: _layers(keras)(images),
+  'builtin': lambda: tf.identity,
+  'partial': lambda: functools.partial(_scaled, _layers(keras), scale=2.0),
+  'tf_function': lambda: tf.function(networks.CouplingNetwork(2, 4, 4)),
+  'class': lambda: networks.CouplingNetwork,
+  'module_that_is_not_callable': _WithMethods,
+  'tensor': lambda: tf.zeros([3]),
+}
+
+
+@both_couplings
+@pytest.mark.parametrize('name', sorted(REFUSED))
+def test_networks_that_hide_their_weights_are_refused(
+  coupling, outputs_per_channel, name
+):
+  del outputs_per_channel
+  with pytest.raises(TypeError, match=r'FunctionNetwork\(function, modules='):
+    coupling(REFUSED[name]())

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_ood import bijectors
+from tfp_ood import bijectors, networks
 
 tfb = tfp.bijectors
 
@@ -19,8 +19,14 @@ def _rest(height, width, channels):
   )
 
 
+def _without_weights(function):
+  return networks.FunctionNetwork(function, modules=[])
+
+
 def _identity_prior():
-  return bijectors.AdditiveCoupling(lambda x: tf.zeros_like(x[..., :1]))
+  return bijectors.AdditiveCoupling(
+    _without_weights(lambda x: tf.zeros_like(x[..., :1]))
+  )
 
 
 def test_order_of_the_latent():
@@ -39,7 +45,7 @@ def test_the_prior_normalizes_what_leaves():
     mean = 10.0 * rest
     return tf.concat([mean, tf.fill(tf.shape(rest), np.float32(0.5))], -1)
 
-  prior = bijectors.AffineCoupling(network)
+  prior = bijectors.AffineCoupling(_without_weights(network))
   flow = bijectors.FactorOut(
     tfb.Chain([tfb.Scale(2.0), _rest(1, 1, 1)]), [1, 1, 2], prior
   )
@@ -70,8 +76,10 @@ def test_static_shapes():
 
 
 def test_constant_jacobian_needs_both_parts():
-  affine = bijectors.AffineCoupling(lambda x: tf.concat([x, x], -1))
-  additive = bijectors.AdditiveCoupling(lambda x: x)
+  affine = bijectors.AffineCoupling(
+    _without_weights(lambda x: tf.concat([x, x], -1))
+  )
+  additive = bijectors.AdditiveCoupling(_without_weights(tf.identity))
 
   def is_constant(rest, prior):
     rest = tfb.Chain([rest, _rest(2, 2, 2)])

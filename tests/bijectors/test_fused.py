@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_ood import bijectors
+from tfp_ood import bijectors, networks
 
 tfb = tfp.bijectors
 
@@ -18,7 +18,9 @@ def _normal(shape, seed=0):
 
 def _coupling():
   return bijectors.AffineCoupling(
-    lambda x: tf.concat([tf.sin(x), tf.cos(x)], axis=-1)
+    networks.FunctionNetwork(
+      lambda x: tf.concat([tf.sin(x), tf.cos(x)], axis=-1), modules=[]
+    )
   )
 
 
@@ -108,7 +110,10 @@ def test_chain_of_ours_runs_each_network_once():
     return x
 
   chain = tfb.Chain(
-    [bijectors.AdditiveCoupling(network), tfb.Invert(tfb.Scale(2.0))]
+    [
+      bijectors.AdditiveCoupling(networks.FunctionNetwork(network, [])),
+      tfb.Invert(tfb.Scale(2.0)),
+    ]
   )
   for bijector in (chain, tfb.Invert(chain)):
     for function in (
@@ -127,7 +132,7 @@ def test_tfp_methods_share_one_run_of_the_network():
     calls.append(1)
     return tf.concat([x, x], axis=-1)
 
-  bijector = bijectors.AffineCoupling(network)
+  bijector = bijectors.AffineCoupling(networks.FunctionNetwork(network, []))
   y = tf.ones([1, 2, 2, 2])
   bijector.inverse(y)
   bijector.inverse_log_det_jacobian(y, event_ndims=3)

@@ -1,12 +1,16 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of `Glow` and `ConstantVolumeGlow`."""
+"""Tests of `Glow`."""
 
+import functools
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
-from tfp_ood import bijectors
+from tfp_ood import bijectors, networks
 
 SMALL = {'num_levels': 2, 'num_steps': 2, 'hidden_channels': 4}
 
@@ -16,8 +20,8 @@ def _images(shape=(16, 4, 8, 1), seed=0):
   return random.uniform(-0.5, 0.5, shape)
 
 
-def _glow(make=bijectors.Glow, seed=1, dtype=tf.float64, **kwargs):
-  return make([4, 8, 1], seed=seed, dtype=dtype, **(SMALL | kwargs))
+def _glow(seed=1, dtype=tf.float64, **kwargs):
+  return bijectors.Glow([4, 8, 1], seed=seed, dtype=dtype, **(SMALL | kwargs))
 
 
 def _perturb(bijector):
@@ -173,16 +177,9 @@ def test_compute_dtype_changes_the_networks_only():
   )
 
 
-@pytest.mark.parametrize(
-  'make',
-  [
-    lambda: _glow(bijectors.ConstantVolumeGlow),
-    lambda: _glow(coupling='additive'),
-  ],
-  ids=['ConstantVolumeGlow', 'Glow'],
-)
-def test_constant_volume(make):
-  glow = make()
+@pytest.mark.parametrize('coupling', ['additive', bijectors.AdditiveCoupling])
+def test_constant_volume(coupling):
+  glow = _glow(coupling=coupling)
   bijectors.initialize(glow, _images())
   _perturb(glow)
   assert glow.is_constant_jacobian
@@ -203,6 +200,174 @@ def test_constant_volume(make):
     log_det, -glow.inverse_log_det_jacobian(images)[:3]
   )
   np.testing.assert_array_equal(log_det, np.full([3], log_det[0]))
+
+
+def _coupling_network(input_channels, output_channels, seed):
+  return networks.CouplingNetwork(
+    input_channels, output_channels, 4, seed, dtype=tf.float64
+  )
+
+
+def _assign_slices(chain, scan):
+  """Gives the steps of a chain the weights of those of a scan."""
+  for index, step in enumerate(chain.bijectors):
+    normalization, convolution, coupling = step.bijectors
+    weights = tf.nest.map_structure(
+      lambda x, i=index: x[i], scan.stacked_parameters
+    )
+    names = [
+      v.name.split(':')[0].split('/')[-1] for v in coupling.network.variables
+    ]
+    for own, given in (
+      (normalization.weights, weights['activation_normalization']),
+      (convolution.weights, weights['invertible_conv_1x1']),
+      (
+        dict(zip(names, coupling.network.variables, strict=True)),
+        weights['coupling_network'],
+      ),
+    ):
+      assert set(own) == set(given)
+      for key, variable in own.items():
+        variable.assign(given[key])
+
+
+def _chain_and_scan(coupling):
+  """Two flows of the same numbers, and how many variables the chain has."""
+  scan = _glow(coupling=coupling)
+  chain = _glow(coupling=coupling, network_fn=_coupling_network)
+  _perturb(scan)
+  levels = [chain.flow, scan.flow]
+  while True:
+    squeeze, chain_steps, rest = levels[0].bijectors
+    assert isinstance(squeeze, bijectors.Squeeze)
+    _assign_slices(chain_steps, levels[1].bijectors[1])
+    if not isinstance(rest, bijectors.FactorOut):
+      return chain, scan
+    scan_rest = levels[1].bijectors[2]
+    for a, b in zip(
+      rest.prior.variables, scan_rest.prior.variables, strict=True
+    ):
+      a.assign(b)
+    levels = [rest.bijector, scan_rest.bijector]
+
+
+@pytest.mark.parametrize('coupling', ['affine', 'additive'])
+def test_own_networks_give_the_numbers_of_the_scan(coupling):
+  chain, scan = _chain_and_scan(coupling)
+  images = _images()
+  starts = [bijectors.initialize(glow, images) for glow in (chain, scan)]
+  np.testing.assert_allclose(*starts, rtol=1e-10, atol=1e-10)
+  assert chain.is_constant_jacobian == scan.is_constant_jacobian
+
+  def run(glow, method, value):
+    with tf.GradientTape() as tape:
+      tape.watch(value)
+      result, log_det = getattr(glow, method)(value)
+      loss = tf.reduce_sum(tf.sin(result)) + tf.reduce_sum(log_det)
+    # Of two steps a level, the scan has one gradient for both.
+    norm = tf.add_n(
+      [
+        tf.reduce_sum(gradient**2)
+        for gradient in tape.gradient(loss, glow.trainable_variables)
+      ]
+    )
+    return result, log_det, norm
+
+  for method, value in (
+    ('inverse_and_log_det', tf.constant(images)),
+    ('forward_and_log_det', tf.constant(_images([3, 32], seed=2))),
+  ):
+    for got, want in zip(
+      run(chain, method, value), run(scan, method, value), strict=True
+    ):
+      np.testing.assert_allclose(got, want, rtol=1e-9)
+
+
+def _keras_network(library, input_channels, output_channels, seed):
+  del seed
+  return library.Sequential(
+    [
+      library.Input([None, None, input_channels], dtype='float64'),
+      library.layers.Conv2D(2, 3, padding='same', dtype='float64'),
+      library.layers.Conv2D(output_channels, 1, dtype='float64'),
+    ]
+  )
+
+
+@pytest.mark.parametrize('library', [keras, tf_keras])
+def test_training_reaches_every_variable_of_own_networks(library):
+  glow = _glow(network_fn=functools.partial(_keras_network, library))
+  # Two levels of two steps each, with three tensors of the convolution; a prior.
+  assert len(glow.trainable_variables) == 4 * (2 + 3 + 4) + 2
+  images = _images()
+  bijectors.initialize(glow, images)
+  _perturb(glow)
+  before = [variable.numpy() for variable in glow.trainable_variables]
+
+  with tf.GradientTape() as tape:
+    latents, log_det = glow.inverse_and_log_det(images)
+    loss = tf.reduce_mean(tf.reduce_sum(latents**2, axis=-1) / 2 - log_det)
+  optimizer = tf_keras.optimizers.SGD(1e-3)
+  optimizer.minimize(loss, glow.trainable_variables, tape)
+  for variable, old in zip(glow.trainable_variables, before, strict=True):
+    assert not np.array_equal(variable, old), variable.name
+
+
+def test_own_networks_are_given_seeds():
+  def seeds(seed):
+    given = []
+
+    def network_fn(input_channels, output_channels, seed):
+      given.append(seed)
+      return _coupling_network(input_channels, output_channels, seed)
+
+    _glow(seed=seed, network_fn=network_fn)
+    return given
+
+  assert seeds(1) == seeds(1) != seeds(2)
+  assert all(type(seed) is int and seed >= 0 for seed in seeds(1))
+  assert len(set(seeds(1))) == 4
+
+
+def test_own_networks_must_be_networks():
+  with pytest.raises(TypeError, match='FunctionNetwork'):
+    _glow(network_fn=lambda *channels, seed: lambda images: images)
+
+
+class _Scaling(bijectors.Coupling):
+  """A user's own coupling, with two scales and a shift."""
+
+  outputs_per_channel = 3
+
+  def __init__(self, network):
+    super().__init__(network, is_constant_jacobian=False, parameters={})
+
+  def _transform(self, x, outputs):
+    log_scale, shift = self._log_scale_and_shift(outputs)
+    return x * tf.exp(log_scale) + shift, self._sum(log_scale)
+
+  def _undo_transform(self, y, outputs):
+    log_scale, shift = self._log_scale_and_shift(outputs)
+    return (y - shift) * tf.exp(-log_scale), -self._sum(log_scale)
+
+  def _log_scale_and_shift(self, outputs):
+    first, second, shift = tf.split(outputs, 3, axis=-1)
+    return tf.tanh(first) * tf.tanh(second), shift
+
+  def _sum(self, log_scale):
+    return tf.reduce_sum(log_scale, axis=[-3, -2, -1])
+
+
+@pytest.mark.parametrize('network_fn', [None, _coupling_network])
+def test_own_couplings(network_fn):
+  glow = _glow(coupling=_Scaling, network_fn=network_fn)
+  images = tf.constant(_images())
+  bijectors.initialize(glow, images)
+  _perturb(glow)
+  assert isinstance(glow.flow.bijectors[2].prior, _Scaling)
+  latents, log_det = glow.inverse_and_log_det(images)
+  np.testing.assert_allclose(glow.forward(tf.identity(latents)), images)
+  assert np.std(log_det) > 1e-2
 
 
 def test_affine_volume_is_not_constant():
@@ -228,7 +393,12 @@ def test_affine_volume_is_not_constant():
     ({'num_steps': 0}, '`num_steps` must be a positive whole number'),
     ({'num_steps': -1}, '`num_steps` must be a positive whole number'),
     ({'hidden_channels': 0}, '`hidden_channels` must be a positive whole'),
-    ({'coupling': 'spline'}, r"\['additive', 'affine'\], got 'spline'"),
+    ({'coupling': 'spline'}, r"'affine'\] or a subclass .* got 'spline'"),
+    ({'coupling': bijectors.Squeeze}, 'subclass of tfp_ood.bijectors.Coupling'),
+    (
+      {'network_fn': networks.CouplingNetwork, 'compute_dtype': tf.bfloat16},
+      '`compute_dtype` is for the default networks',
+    ),
   ],
   ids=str,
 )

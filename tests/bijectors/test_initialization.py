@@ -27,6 +27,10 @@ def _coupling():
   return bijectors.AffineCoupling(network)
 
 
+def _additive(function):
+  return bijectors.AdditiveCoupling(networks.FunctionNetwork(function, []))
+
+
 def _assert_standardized(values):
   np.testing.assert_allclose(np.mean(values, axis=(0, 1, 2)), 0.0, atol=1e-10)
   np.testing.assert_allclose(np.std(values, axis=(0, 1, 2)), 1.0, atol=1e-10)
@@ -63,7 +67,7 @@ def test_inverted_parts_are_not_overlooked():
 
 def test_factor_out():
   inner, outer = _normalization(2), _normalization(4)
-  prior = bijectors.AdditiveCoupling(lambda x: 3.0 * x)
+  prior = _additive(lambda x: 3.0 * x)
   rest = tfb.Chain(
     [inner, tfb.Reshape(event_shape_in=[12], event_shape_out=[2, 3, 2])]
   )
@@ -85,7 +89,7 @@ def _scan(weights, change=lambda weights: weights):
       [
         tfb.Shift(np.float64(0.5)),
         bijectors.ActivationNormalization(4, weights=change(weights)),
-        bijectors.AdditiveCoupling(lambda x: x**2),
+        _additive(tf.square),
       ]
     ),
     weights,
@@ -105,7 +109,7 @@ def test_scan_equals_the_chain_of_its_steps():
   parts = []
   for normalization in normalizations:
     parts += [tfb.Shift(np.float64(0.5)), normalization]
-    parts += [bijectors.AdditiveCoupling(lambda x: x**2)]
+    parts += [_additive(tf.square)]
   images = bijectors.Squeeze().inverse(_images())
   latents = bijectors.initialize(scan, images)
   np.testing.assert_allclose(
@@ -142,6 +146,121 @@ def test_scan_of_tensors_is_refused():
   scan = _scan(_stack(as_variable=tf.identity))
   with pytest.raises(ValueError, match='must be `tf.Variable`s'):
     bijectors.initialize(scan, bijectors.Squeeze().inverse(_images()))
+
+
+def test_scan_of_chains_in_chains():
+  scan = bijectors.Scan(
+    lambda weights: tfb.Chain(
+      [
+        tfb.Chain([bijectors.ActivationNormalization(4, weights=weights)]),
+        tfb.Invert(tfb.Scale(np.float64(2.0))),
+      ]
+    ),
+    _stack(),
+  )
+  images = bijectors.Squeeze().inverse(_images())
+  latents = bijectors.initialize(scan, images)
+  _assert_standardized(latents / 2.0)
+  np.testing.assert_allclose(latents, scan.inverse(images), rtol=1e-9)
+
+
+def test_scan_of_scans():
+  weights = {
+    key: tf.Variable(tf.stack([value, value]))
+    for key, value in _stack(as_variable=tf.identity).items()
+  }
+  scan = bijectors.Scan(_scan, weights)
+  images = bijectors.Squeeze().inverse(_images())
+  latents = bijectors.initialize(scan, images)
+  np.testing.assert_allclose(latents, scan.inverse(images), rtol=1e-9)
+  flat = {key: tf.reshape(value, [6, 4]) for key, value in weights.items()}
+  assert not np.any(np.all(flat['shift'] == 0.0, axis=-1))
+  np.testing.assert_allclose(_scan(flat).inverse(images), latents, rtol=1e-9)
+
+
+class _Center(bijectors.Bijector):
+  """A user's own bijector, whose mean starts from data."""
+
+  def __init__(self, mean=None):
+    self._is_initialized = None
+    if mean is None:
+      mean = tf.Variable(0.0, dtype=tf.float64)
+      self._is_initialized = tf.Variable(False, trainable=False)
+    self.mean = mean
+    super().__init__(forward_min_event_ndims=3, name='center')
+
+  @property
+  def initialized(self):
+    return self._is_initialized
+
+  def _inverse_and_initial_values(self, images):
+    mean = tf.reduce_mean(images)
+    values = [(self.mean, mean)]
+    if self.initialized is not None:
+      values.append((self.initialized, True))
+    return images - mean, values
+
+  def _forward_and_log_det(self, x):
+    return x + self.mean, tf.zeros([], x.dtype)
+
+  def _inverse_and_log_det(self, y):
+    return y - self.mean, tf.zeros([], y.dtype)
+
+
+def test_bijectors_of_users_take_part():
+  first, second = _Center(), _Center()
+  flow = tfb.Chain(
+    [first, bijectors.Squeeze(), tfb.Shift(np.float64(1.5)), second]
+  )
+  assert not bijectors.is_initialized(flow)
+  latents = bijectors.initialize(flow, _images())
+  assert bijectors.is_initialized(flow)
+  np.testing.assert_allclose(first.mean, np.mean(_images()))
+  np.testing.assert_allclose(second.mean, -1.5)
+  np.testing.assert_allclose(latents, flow.inverse(_images()), atol=1e-12)
+
+
+def test_bijectors_of_users_take_part_in_a_scan():
+  means = tf.Variable(tf.zeros([2], tf.float64))
+  scan = bijectors.Scan(
+    lambda mean: tfb.Chain([_Center(mean), tfb.Shift(np.float64(1.5))]), means
+  )
+  bijectors.initialize(scan, _images())
+  np.testing.assert_allclose(means, [np.mean(_images()), -1.5])
+
+
+def test_weights_given_as_variables_are_set():
+  weights = {key: tf.Variable(value[0]) for key, value in _stack().items()}
+  flow = tfb.Chain(
+    [
+      bijectors.Squeeze(),
+      bijectors.ActivationNormalization(4, weights=weights),
+    ]
+  )
+  _assert_standardized(bijectors.initialize(flow, _images()))
+  assert np.all(weights['shift'] != 0.0)
+
+
+@pytest.mark.parametrize('shape', [[4, 8, 1], [8, 6, 1], [4, 6, 2]])
+def test_glow_refuses_images_of_another_shape(shape):
+  glow = bijectors.Glow([4, 6, 1], num_levels=1, num_steps=1, hidden_channels=4)
+  with pytest.raises(ValueError, match='Glow.*shape'):
+    bijectors.initialize(glow, np.ones([3, *shape], np.float32))
+
+
+def test_an_error_leaves_the_flow_as_it_was():
+  first = _normalization(1)
+  flow = tfb.Chain([first, tfb.Scale(np.float64(0.0)), _normalization(1)])
+  with pytest.raises(ValueError, match='must be finite'):
+    bijectors.initialize(flow, _images())
+  np.testing.assert_array_equal(first.weights['shift'], 0.0)
+  assert not bijectors.is_initialized(first)
+
+
+def test_networks_may_have_an_attribute_of_that_name():
+  network = networks.ZeroConvolution(2, 2, dtype=tf.float64)
+  network.initialized = False  # Nothing of the flow.
+  assert bijectors.is_initialized(bijectors.AdditiveCoupling(network))
 
 
 def test_refuses_to_run_in_a_graph():

@@ -139,6 +139,7 @@ def test_equals_the_chain_of_its_steps(direction, recompute, in_graph):
     run = tf.function(
       run,
       input_signature=[tf.TensorSpec([None, 2, 3, CHANNELS], tf.float64)],
+      autograph=False,
     )
   expected = _run(
     lambda: _chain(_glow_step, weights), direction, images, weights
@@ -191,6 +192,7 @@ def test_first_step_is_nearest_to_the_image(direction):
   assert float(scan.step(1).forward(6.0)) == 7.0
 
 
+@pytest.mark.slow
 def test_second_derivatives_agree_with_stored_activations():
   weights = _weights(num_steps=2)
   images = _normal([2, 2, 2, CHANNELS], 99)
@@ -212,7 +214,9 @@ def test_second_derivatives_agree_with_stored_activations():
   _assert_all_close(
     gradient_of_gradient_norm(True, images), expected, rtol=0.0, atol=1e-9
   )
-  in_graph = tf.function(lambda x: gradient_of_gradient_norm(True, x))
+  in_graph = tf.function(
+    lambda x: gradient_of_gradient_norm(True, x), autograph=False
+  )
   _assert_all_close(in_graph(images), expected, rtol=0.0, atol=1e-9)
 
 
@@ -246,10 +250,14 @@ def _nested_chains(parameters):
 def test_steps_may_be_tfp_bijectors(
   direction, event_ndims, parameter_shape, step
 ):
-  parameters = tf.Variable(1.5 + 0.2 * _normal([3, *parameter_shape], 5))
+  parameters = tf.Variable(1.5 + 0.2 * _normal([2, *parameter_shape], 5))
   value = _normal([4, 2, 3, 2], 6)
   chain = _run(
-    lambda: _chain(step, parameters), direction, value, parameters, event_ndims
+    lambda: _chain(step, parameters, 2),
+    direction,
+    value,
+    parameters,
+    event_ndims,
   )
   for recompute in (True, False):
     scan = bijectors.Scan(step, parameters, recompute=recompute)
@@ -318,7 +326,7 @@ def test_graph_does_not_grow_with_the_number_of_steps(recompute):
     weights = _weights(num_steps=num_steps)
     scan = bijectors.Scan(_glow_step, weights, recompute=recompute)
 
-    @tf.function
+    @tf.function(autograph=False)
     def gradients(images):
       return _run(lambda: scan, 'inverse', images, weights)
 
@@ -339,7 +347,7 @@ def test_recompute_stores_no_activations_for_the_gradient():
     weights = _weights(num_steps=2)
     scan = bijectors.Scan(_glow_step, weights, recompute=recompute)
 
-    @tf.function
+    @tf.function(autograph=False)
     def gradients(images):
       return _run(lambda: scan, 'inverse', images, weights)
 
@@ -355,6 +363,27 @@ def test_recompute_stores_no_activations_for_the_gradient():
 
   assert stored_lists(recompute=True) == 0
   assert stored_lists(recompute=False) > 0
+
+
+@pytest.mark.parametrize('in_graph', [False, True])
+def test_batch_shape_is_that_of_a_step(in_graph):
+  scan = bijectors.Scan(tfb.Scale, tf.ones([NUM_STEPS, 2]))
+
+  def shapes():
+    return [
+      scan.experimental_batch_shape_tensor(event_ndims)
+      for event_ndims in (0, 1)
+    ]
+
+  of_scalars, of_vectors = tf.function(shapes)() if in_graph else shapes()
+  assert of_scalars.numpy().tolist() == [2]
+  assert of_vectors.numpy().tolist() == []
+  assert scan.experimental_batch_shape() == [2]
+  distribution = tfp.distributions.TransformedDistribution(
+    tfp.distributions.Normal(0.0, 1.0), scan
+  )
+  assert distribution.batch_shape == [2]
+  assert distribution.sample(5, seed=[1, 2]).shape == [5, 2]
 
 
 def test_tracks_its_parameters_only():

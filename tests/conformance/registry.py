@@ -33,7 +33,7 @@ def uncovered(package, base, registry, excluded):
     if inspect.isclass(getattr(package, name))
     and issubclass(getattr(package, name), base)
   }
-  covered = {type(entry.make(0)).__name__ for entry in registry.values()}
+  covered = {type(entry.make(1)).__name__ for entry in registry.values()}
   return sorted(public - covered - set(excluded))
 
 

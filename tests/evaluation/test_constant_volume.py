@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_ood
+from tfp_ood.bijectors.linear_part import inverse_linear_part
 
 tfd = tfp.distributions
 
@@ -31,8 +32,9 @@ def _flow(
   shape=_SHAPE, num_levels=2, dtype=tf.float64, num_values=256, scale=1.0
 ):
   """A flow with weights of all kinds but in its couplings, which are zero."""
-  glow = tfp_ood.bijectors.ConstantVolumeGlow(
+  glow = tfp_ood.bijectors.Glow(
     shape,
+    coupling='additive',
     num_levels=num_levels,
     num_steps=3,
     hidden_channels=4,
@@ -114,6 +116,7 @@ def test_result_is_the_trace():
   np.testing.assert_allclose(without.by_channel[[0, 2]], result.by_channel[::2])
 
 
+@pytest.mark.slow
 def test_equals_the_derivatives_of_the_flow_and_what_is_measured():
   # A Hadamard matrix and its negative as signs: 128 images whose mean and
   # variances are exactly those prescribed, without any correlations.
@@ -184,6 +187,82 @@ def test_couplings_are_left_out():
   np.testing.assert_array_equal(result.weights, expected.weights)
 
 
+class _ConstantScale(tfp_ood.bijectors.Coupling):
+  """A user's own coupling, which doubles one half."""
+
+  outputs_per_channel = 1
+
+  def __init__(self, network):
+    super().__init__(network, is_constant_jacobian=True, parameters={})
+
+  def _transform(self, x, outputs):
+    return 2.0 * x + outputs, self._log_det(x)
+
+  def _undo_transform(self, y, outputs):
+    return (y - outputs) / 2.0, -self._log_det(y)
+
+  def _log_det(self, half):
+    size = np.prod(half.shape[-3:])
+    return tf.constant(size * np.log(2.0), half.dtype)
+
+
+class _ConstantScaleWithLinearPart(_ConstantScale):
+  def _inverse_linear_part(self, images):
+    half = images.shape[-1] // 2
+    return np.concatenate(
+      [images[..., :half] / 2.0, images[..., half:]], axis=-1
+    )
+
+
+def _flow_of_own_couplings(coupling, **kwargs):
+  glow = tfp_ood.bijectors.Glow(
+    (4, 4, 3),
+    num_levels=2,
+    num_steps=2,
+    hidden_channels=4,
+    coupling=coupling,
+    seed=1,
+    dtype=tf.float64,
+    **kwargs,
+  )
+  flow = tfp_ood.distributions.ImageFlow(glow, (4, 4, 3))
+  flow.initialize(_images(16, (4, 4, 3)))
+  return flow
+
+
+@pytest.mark.parametrize('own_networks', [False, True])
+def test_couplings_of_users_take_part(own_networks):
+  def network_fn(input_channels, output_channels, seed):
+    return tfp_ood.networks.CouplingNetwork(
+      input_channels, output_channels, 4, seed, dtype=tf.float64
+    )
+
+  flow = _flow_of_own_couplings(
+    _ConstantScaleWithLinearPart,
+    **({'network_fn': network_fn} if own_networks else {}),
+  )
+  result = _closed_form(flow, *_variances((4, 4, 3)))
+  np.testing.assert_allclose(
+    result.linear_map.reshape([48, 48]), _jacobian(flow), atol=1e-12
+  )
+
+
+def test_a_coupling_without_a_linear_part_is_refused():
+  flow = _flow_of_own_couplings(_ConstantScale)
+  with pytest.raises(
+    NotImplementedError, match='_ConstantScale must implement _inverse_linear'
+  ):
+    _closed_form(flow, *_variances((4, 4, 3)))
+
+
+def test_linear_parts_of_other_bijectors_of_tfp_are_not_known():
+  flow = tfp.bijectors.Chain(
+    [tfp_ood.bijectors.Squeeze(), tfp.bijectors.Softplus()]
+  )
+  with pytest.raises(NotImplementedError, match='Softplus is not known'):
+    inverse_linear_part(flow, np.ones([1, 2, 2, 1]))
+
+
 def test_variances_may_be_given_by_channel():
   by_channel = np.array([100.0, 200.0, 300.0]), np.array([300.0, 200.0, 50.0])
   result = _closed_form(_flow(), *by_channel)
@@ -219,7 +298,7 @@ def test_smaller_variances_are_more_probable():
   ],
 )
 def test_other_models_are_refused(flow):
-  with pytest.raises(ValueError, match='`flow`.*over a `ConstantVolumeGlow`'):
+  with pytest.raises(ValueError, match='`flow`.*over a `Glow` of constant'):
     _closed_form(flow, *_variances())
 
 

@@ -17,8 +17,9 @@ _MODELS = {
     _SHAPE, num_levels=2, num_steps=2, hidden_channels=4, seed=[0, 1]
   ),
   'constant_volume': lambda: tfp_ood.distributions.ImageFlow(
-    tfp_ood.bijectors.ConstantVolumeGlow(
+    tfp_ood.bijectors.Glow(
       _SHAPE,
+      coupling='additive',
       num_levels=1,
       num_steps=2,
       hidden_channels=4,

@@ -323,8 +323,9 @@ def _flow_log_prob(dtype=tf.float64):
 
   Without an `ImageFlow`, whose noise would depend on the dtype.
   """
-  glow = tfp_ood.bijectors.ConstantVolumeGlow(
+  glow = tfp_ood.bijectors.Glow(
     _FLOW_SHAPE,
+    coupling='additive',
     num_levels=1,  # Tracing second derivatives takes seconds a level.
     num_steps=2,
     hidden_channels=8,

@@ -413,9 +413,17 @@ def test_errors():
   with pytest.raises(ValueError, match='must not share variables'):
     make(
       tfp_ood.distributions.VariationalAutoencoder(
-        lambda x: tfd.MultivariateNormalDiag(x[:, 0, :2, 0] * shared, [1.0, 1]),
-        lambda z: tfd.Independent(
-          tfd.Normal(tf.zeros([1, *_PIXELS]) + shared * z[:1, 0], 1.0), 3
+        tfp_ood.networks.FunctionNetwork(
+          lambda x: tfd.MultivariateNormalDiag(
+            x[:, 0, :2, 0] * shared, [1.0, 1]
+          ),
+          [shared],
+        ),
+        tfp_ood.networks.FunctionNetwork(
+          lambda z: tfd.Independent(
+            tfd.Normal(tf.zeros([1, *_PIXELS]) + shared * z[:1, 0], 1.0), 3
+          ),
+          [shared],
         ),
         _PIXELS,
       )

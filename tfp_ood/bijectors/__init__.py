@@ -6,7 +6,6 @@ from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
 from tfp_ood.bijectors.bijector import Bijector
-from tfp_ood.bijectors.constant_volume_glow import ConstantVolumeGlow
 from tfp_ood.bijectors.coupling import Coupling
 from tfp_ood.bijectors.factor_out import FactorOut
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
@@ -21,7 +20,6 @@ __all__ = [
   'AdditiveCoupling',
   'AffineCoupling',
   'Bijector',
-  'ConstantVolumeGlow',
   'Coupling',
   'FactorOut',
   'Glow',

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a flag variable, wherever its copies live."""
+"""Reading a flag variable, even a distributed one."""
 
 import tensorflow as tf
 
@@ -8,14 +8,14 @@ __all__ = ['is_set']
 
 
 def is_set(flag):
-  """Reads a boolean variable at once, also while a graph is being built.
+  """Reads a boolean variable immediately, even while a graph is being built.
 
-  The graph under construction gets no operation: a check costs a traced function
-  nothing. A variable with a copy on each replica has no truth value of its own
-  (`bool` of it is always true), so its value is read as a tensor.
+  Nothing is added to that graph, so a check costs a traced function nothing. A
+  variable with a copy on each replica has no truth value of its own (`bool` of it
+  is always true), so its value is read as a tensor.
 
   Args:
-    flag: `tf.Variable` of dtype `bool`, perhaps distributed.
+    flag: `tf.Variable` of dtype `bool`, possibly distributed.
 
   Returns:
     Python `bool`.

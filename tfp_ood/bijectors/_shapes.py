@@ -16,7 +16,7 @@ __all__ = [
 
 
 def as_tensor(value, dtype=None, name=None):
-  """Converts to `dtype`; without one, arrays keep theirs, as in TFP."""
+  """Converts to a tensor; without `dtype`, arrays keep theirs, as in TFP."""
   hint = None if hasattr(value, 'dtype') else tf.float32
   return tf.convert_to_tensor(value, dtype=dtype, dtype_hint=hint, name=name)
 
@@ -55,7 +55,7 @@ def flatten_batch(images):
 
 
 def unflatten_batch(flat, images):
-  """Gives `flat` the batch shape of `images` again."""
+  """Restores the batch shape of `images`, which `flatten_batch` removed."""
   if images.shape.rank == 4:
     return flat
   shape = tf.concat([tf.shape(images)[:-3], tf.shape(flat)[1:]], axis=0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the bijectors from a latent vector to an image share."""
+"""The base class of bijectors from a latent vector to an image."""
 
 import tensorflow as tf
 

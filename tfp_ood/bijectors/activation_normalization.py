@@ -1,7 +1,8 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Per-channel scale and shift, started at the data's mean and deviation."""
+"""Per-channel scale and shift, initialized from data."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_ood.bijectors import _shapes
@@ -10,19 +11,19 @@ from tfp_ood.bijectors.bijector import Bijector
 
 __all__ = ['ActivationNormalization']
 
-# Below this, a channel is as good as constant, and dividing by its deviation
-# would blow up the noise in it.
+# A channel with a smaller deviation is practically constant: dividing by it
+# would only amplify noise.
 MIN_STANDARD_DEVIATION = 1e-3
 
 
 class ActivationNormalization(Bijector):
-  """Compute `Y = exp(log_scale) * X + shift`, one scale and shift a channel.
+  """Compute `Y = exp(log_scale) * X + shift`, per channel.
 
   `initialize(images)` sets `shift` to the mean and `exp(log_scale)` to the
-  standard deviation of the images, so that the latent side starts with zero mean
-  and unit variance. Initialization is explicit: a bijector with variables of its
-  own refuses to run before it. After it, the two are ordinary trainable
-  variables, and the graph holds neither a condition nor an assignment.
+  standard deviation of the images, so that the latents start with zero mean and
+  unit variance. Initialization is explicit: until then, a bijector with variables
+  of its own refuses to run. Afterwards both are ordinary trainable variables, and
+  the graph contains neither a condition nor an assignment.
 
   #### Examples
 
@@ -55,8 +56,8 @@ class ActivationNormalization(Bijector):
     Args:
       num_channels: Python `int`, the number of channels of the images.
       weights: `dict` of `shift` and `log_scale`, tensors or variables of shape
-        `[num_channels]`, to be used as they are (for `Scan`). Default: new
-        variables, which `initialize` must set before the first use.
+        `[num_channels]`, used as they are (for `Scan`). Default: new variables,
+        which `initialize` must set before the first use.
       dtype: the dtype of the weights made here.
       validate_args: Python `bool`, whether to check values in graphs.
       name: Python `str` given to the operations.
@@ -121,15 +122,15 @@ class ActivationNormalization(Bijector):
     return self._initialized
 
   def initialize(self, images):
-    """Sets the weights from data, so that the latents are standardized.
+    """Sets the weights so that the latents of `images` are standardized.
 
     Args:
-      images: `Tensor` of shape `[batch..., height, width, num_channels]`; the
-        mean and the variance are taken over all axes but the last.
+      images: `Tensor` of shape `[batch..., height, width, num_channels]`; mean
+        and variance are taken over all axes but the last.
 
     Raises:
-      ValueError: if the images are of another shape, hold NaN or infinity, or
-        if the weights were given by the caller, who owns them.
+      ValueError: if the images have another shape or hold NaN or infinity, or if
+        the weights were given to the constructor: the caller owns them.
     """
     if self._initialized is None:
       raise ValueError(
@@ -142,7 +143,7 @@ class ActivationNormalization(Bijector):
     self._initialized.assign(True)
 
   def data_dependent_weights(self, images):
-    """Returns the weights that standardize `images`, assigning nothing.
+    """Returns the weights that standardize `images`, without assigning them.
 
     Args:
       images: `Tensor` of shape `[batch..., height, width, num_channels]`.
@@ -159,7 +160,7 @@ class ActivationNormalization(Bijector):
       tf.reduce_all(tf.math.is_finite(variance))
     ):
       raise ValueError(
-        'ActivationNormalization: `images` must be finite and at least one; '
+        'ActivationNormalization: `images` must be finite, and at least one; '
         f'the mean by channel is {mean.numpy()}, the variance '
         f'{variance.numpy()}.'
       )
@@ -168,6 +169,19 @@ class ActivationNormalization(Bijector):
       'shift': mean,
       'log_scale': tf.math.log(tf.maximum(tf.sqrt(variance), floor)),
     }
+
+  def _inverse_and_initial_values(self, images):
+    new_weights = self.data_dependent_weights(images)
+    standardizing = ActivationNormalization(
+      self.num_channels, weights=new_weights
+    )
+    values = [(self._weights[key], new_weights[key]) for key in new_weights]
+    if self._initialized is not None:
+      values.append((self._initialized, True))
+    return standardizing.inverse(images), values
+
+  def _inverse_linear_part(self, images):
+    return images * np.exp(-np.asarray(self._weights['log_scale'], np.float64))
 
   def _forward_and_log_det(self, x):
     self._check(x)

@@ -12,13 +12,13 @@ __all__ = ['AffineCoupling']
 class AffineCoupling(Coupling):
   """Compute `Y_a = exp(log_scale) * X_a + shift`, `Y_b = X_b`.
 
-  `a` is the first half of the channels (`channels // 2` of them), `b` the rest,
+  `a` is the first half of the channels (`channels // 2` of them), `b` is the rest
   and `shift, raw = split(network(X_b))`. The scale is bounded on both sides,
 
       log_scale = bound * tanh(raw / bound),
 
-  so that neither direction can underflow or overflow; a network that starts at
-  zero starts the coupling at the identity.
+  so that neither direction can underflow or overflow. While the network returns
+  zero, the coupling is the identity.
 
   #### Examples
 
@@ -37,6 +37,8 @@ class AffineCoupling(Coupling):
        https://arxiv.org/abs/1605.08803
   """
 
+  outputs_per_channel = 2  # The shift and the raw log-scale.
+
   def __init__(
     self,
     network,
@@ -47,10 +49,10 @@ class AffineCoupling(Coupling):
     """Instantiates the `AffineCoupling` bijector.
 
     Args:
-      network: callable that maps images of `channels - channels // 2` channels,
-        `[batch, height, width, ...]`, to `2 * (channels // 2)` channels, first
-        the shifts, then the raw log-scales: a tf_keras or Keras 3 network
-        (already built), a `tf.Module` or a function.
+      network: built tf_keras or Keras 3 network, or callable `tf.Module`, that
+        maps images of `channels - channels // 2` channels, `[batch, height,
+        width, ...]`, to `2 * (channels // 2)` channels, first the shifts, then
+        the raw log-scales; a function as a `tfp_ood.networks.FunctionNetwork`.
       log_scale_bound: positive Python `float`; scales stay between
         `exp(-log_scale_bound)` and `exp(log_scale_bound)`.
       validate_args: Python `bool`, whether to check values in graphs.
@@ -59,6 +61,7 @@ class AffineCoupling(Coupling):
     Raises:
       ValueError: if a Keras network has no weights yet, or the bound is not
         positive.
+      TypeError: if `network` is something else, such as a plain function.
     """
     parameters = dict(locals())
     if not log_scale_bound > 0:
@@ -75,11 +78,6 @@ class AffineCoupling(Coupling):
         validate_args=validate_args,
         name=name,
       )
-
-  @property
-  def outputs_per_channel(self):
-    """2: the shift and the raw log-scale."""
-    return 2
 
   @property
   def log_scale_bound(self):

@@ -1,19 +1,19 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The contract that every bijector of the library keeps."""
+"""The base class of the library's bijectors."""
 
 import tensorflow_probability as tfp
-from tensorflow_probability.python.internal import cache_util
 
+from tfp_ood._third_party import bijector_cache
 from tfp_ood.bijectors import _shapes
 
 __all__ = ['Bijector']
 
 
 class Bijector(tfp.bijectors.Bijector):
-  """A `tfp.bijectors.Bijector` whose value and log-determinant come together.
+  """A `tfp.bijectors.Bijector` that computes value and log-determinant together.
 
-  `forward` maps latent to image and `inverse` image to latent, so a density
+  `forward` maps latent to image and `inverse` maps image to latent, so a density
   evaluates `inverse`. A subclass implements two methods:
 
   * `_forward_and_log_det(x)` returns `y = g(x)` and `log|det dg/dx|`;
@@ -22,22 +22,38 @@ class Bijector(tfp.bijectors.Bijector):
   The log-determinants are summed over the bijector's minimal event: their shape
   is the batch shape, or `[]` where they are the same for every input. The usual
   methods of a TFP bijector (`forward`, `inverse` and their log-determinants)
-  follow from these two, and TFP's cache keeps a log-determinant that was
-  computed on the way: `inverse(y)` followed by `inverse_log_det_jacobian(y)`
-  runs each network once, eagerly too.
+  follow from these two. TFP's cache keeps the log-determinant that comes with a
+  value, so `inverse(y)` followed by `inverse_log_det_jacobian(y)` runs each
+  network once, even eagerly.
 
-  Inside `Scan`, the gradient is computed without stored activations; see
-  `_recompute_for_gradient`.
+  Three more methods have defaults that a subclass may override:
+
+  * `_inverse_and_initial_values(images)`, if its weights start from data;
+  * `_inverse_linear_part(images)`, for the second-order analysis in closed form;
+  * `_recompute_for_gradient(...)`, to save work in the gradient of a `Scan`.
   """
 
-  # TFP calls the `_augmented_*` methods through this cache and stores the
-  # log-determinant that they return beside the value.
-  _cache = cache_util.BijectorCacheWithGreedyAttrs(
+  # Through this cache TFP calls the `_augmented_*` methods and keeps the
+  # log-determinant that they return with the value.
+  _cache = bijector_cache(
     forward_name='_augmented_forward', inverse_name='_augmented_inverse'
   )
 
+  @classmethod
+  def _parameter_properties(cls, dtype):
+    # No argument has a batch shape: weights belong to a single transformation.
+    return {}
+
+  @property
+  def initialized(self):
+    """`tf.Variable`, whether the weights have been set from data, or `None`.
+
+    `None` means that no weight starts from data, or that the caller owns it.
+    """
+    return None
+
   def forward_and_log_det(self, x, name='forward_and_log_det'):
-    """Maps a latent to an image and measures the change of volume, at once.
+    """Maps a latent to an image and returns the log-determinant as well.
 
     Args:
       x: `Tensor` of shape `[batch..., event...]`.
@@ -52,7 +68,7 @@ class Bijector(tfp.bijectors.Bijector):
       return self._forward_and_batch_log_det(x)
 
   def inverse_and_log_det(self, y, name='inverse_and_log_det'):
-    """Maps an image to its latent and measures the change of volume, at once.
+    """Maps an image to its latent and returns the log-determinant as well.
 
     Args:
       y: `Tensor` of shape `[batch..., event...]`.
@@ -76,16 +92,53 @@ class Bijector(tfp.bijectors.Bijector):
       f'{type(self).__name__} must implement _inverse_and_log_det.'
     )
 
-  def _recompute_for_gradient(self, output, undo, redo, tape):
-    """Recovers the input from `output` and computes the output again on a tape.
+  def _inverse_and_initial_values(self, images):
+    """Computes the weights that start from data, and the resulting latents.
 
-    `Scan` calls this to differentiate a step of which it kept only the output.
-    A subclass that can share work between undoing and redoing overrides it.
+    `tfp_ood.bijectors.initialize` calls this on the parts of a flow in turn, from
+    image to latent, and assigns all values at the end. Nothing is assigned here,
+    so that `Scan` can stack the values of its steps.
 
     Args:
-      output: `Tensor`, what `redo` returned when it first ran.
-      undo: `inverse_and_log_det` or `forward_and_log_det` of this bijector.
-      redo: the other one.
+      images: `Tensor`, what reaches this bijector.
+
+    Returns:
+      latents: `inverse(images)` with the new weights.
+      values: list of pairs of a weight and its new value. The weight is a
+        variable, or the very object that was given to the constructor.
+    """
+    return self.inverse(images), []
+
+  def _inverse_linear_part(self, images):
+    """Applies the linear part of `inverse`, in float64.
+
+    Whatever depends on the image in another way, such as a coupling's shift,
+    counts as constant. `constant_volume_second_order_difference` in
+    `tfp_ood.distributions` sends the unit vectors of a block of pixels through it.
+
+    Args:
+      images: `float64` NumPy array `[number, height, width, channels]`.
+
+    Returns:
+      `float64` NumPy array.
+
+    Raises:
+      NotImplementedError: unless a subclass overrides it.
+    """
+    raise NotImplementedError(
+      f'{type(self).__name__} must implement _inverse_linear_part to be part of '
+      'a flow that is analyzed in closed form.'
+    )
+
+  def _recompute_for_gradient(self, direction, output, tape):
+    """Recovers the input from `output` and recomputes the output on a tape.
+
+    `Scan` calls this to differentiate a step of which only the output is known. A
+    subclass overrides it if undoing and redoing can share work.
+
+    Args:
+      direction: `Direction` in which the bijector first ran.
+      output: `Tensor`, what it returned.
       tape: the recording `tf.GradientTape`.
 
     Returns:
@@ -95,9 +148,9 @@ class Bijector(tfp.bijectors.Bijector):
       log_det: its log-determinant.
     """
     with tape.stop_recording():
-      x, _ = undo(output)
+      x, _ = direction.opposite.apply(self, output)
     tape.watch(x)
-    return (x,), *redo(x)
+    return (x,), *direction.apply(self, x)
 
   def _forward_and_batch_log_det(self, x):
     y, log_det = self._forward_and_log_det(x)

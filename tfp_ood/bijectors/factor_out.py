@@ -2,23 +2,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The multi-scale split of a flow."""
 
+import numpy as np
 import tensorflow as tf
 
+from tfp_ood._pixels import check_image_shape
 from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors._vector_to_image import VectorToImage
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
+from tfp_ood.bijectors.initialization import inverse_and_initial_values
+from tfp_ood.bijectors.linear_part import inverse_linear_part
 
 __all__ = ['FactorOut']
 
 
 class FactorOut(VectorToImage):
-  """Send half of the channels to the latent now, the rest through more flow.
+  """Factor half of the channels out; the rest go on to the deeper levels.
 
   `inverse` splits an image of `c` channels: the last `c - c // 2` go on through
   `bijector` (the deeper levels), the first `c // 2` leave. What leaves is
   normalized by `prior`, a coupling that predicts its mean (and scale) from what
-  stays: Glow's learned conditional prior, written as part of the map so that the
-  base of the whole flow stays a standard normal. The latent is the vector
+  stays. This is Glow's learned conditional prior, made part of the map so that
+  the base of the whole flow remains a standard normal. The latent is the vector
   `[deeper latent, what left]`.
 
   #### Examples
@@ -55,16 +59,11 @@ class FactorOut(VectorToImage):
       name: Python `str` given to the operations.
 
     Raises:
-      ValueError: if `image_shape` is not that of an image of at least 2
-        channels, or `bijector` has no latent vector for its half.
+      ValueError: if `image_shape` is not that of an image with at least 2
+        channels, or the latent of `bijector` is not a vector.
     """
     parameters = dict(locals())
-    shape = tf.TensorShape(image_shape)
-    if shape.rank != 3 or not shape.is_fully_defined() or shape[-1] < 2:
-      raise ValueError(
-        'FactorOut: `image_shape` must be [height, width, channels] with at '
-        f'least 2 channels, got {image_shape}.'
-      )
+    image_shape = check_image_shape(image_shape, 'FactorOut', min_channels=2)
     with tf.name_scope(name) as name:
       self._bijector = bijector
       self._prior = prior
@@ -121,7 +120,22 @@ class FactorOut(VectorToImage):
     y, log_det = inverse_and_log_det(self.prior, y, 3)
     leaving, rest = _shapes.split_channels(y)
     rest, rest_log_det = inverse_and_log_det(self.bijector, rest, 3)
-    leaving = tf.reshape(
-      leaving, tf.concat([tf.shape(y)[:-3], [self.latent_sizes[1]]], axis=0)
-    )
-    return tf.concat([rest, leaving], axis=-1), rest_log_det + log_det
+    return self._latent(rest, leaving), rest_log_det + log_det
+
+  def _inverse_and_initial_values(self, images):
+    self._check_image(images)
+    images, values = inverse_and_initial_values(self.prior, images)
+    leaving, rest = _shapes.split_channels(images)
+    rest, rest_values = inverse_and_initial_values(self.bijector, rest)
+    return self._latent(rest, leaving), values + rest_values
+
+  def _inverse_linear_part(self, images):
+    images = inverse_linear_part(self.prior, images)
+    leaving, rest = np.split(images, [images.shape[-1] // 2], axis=-1)
+    rest = inverse_linear_part(self.bijector, rest)
+    return np.concatenate([rest, leaving.reshape([len(rest), -1])], axis=-1)
+
+  def _latent(self, rest, leaving):
+    """Joins the latent of what stays and the image of what leaves."""
+    shape = tf.concat([tf.shape(rest)[:-1], [self.latent_sizes[1]]], axis=0)
+    return tf.concat([rest, tf.reshape(leaving, shape)], axis=-1)

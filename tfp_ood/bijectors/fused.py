@@ -1,37 +1,22 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Value and log-determinant at once, for any bijector."""
+"""Value and log-determinant together, for any bijector."""
 
 import tensorflow as tf
-from tensorflow_probability.python.bijectors import chain as tfp_chain
-from tensorflow_probability.python.bijectors import invert as tfp_invert
 
+from tfp_ood._third_party import is_chain, is_invert
 from tfp_ood.bijectors import _shapes
+from tfp_ood.bijectors._direction import Direction
 from tfp_ood.bijectors.bijector import Bijector
 
-__all__ = ['forward_and_log_det', 'inverse_and_log_det', 'is_chain']
-
-
-def is_chain(bijector):
-  """Whether a bijector is a `tfp.bijectors.Chain`.
-
-  `tfp.bijectors.Chain(...)` is an instance of that class only if all of its
-  parts are composite tensors; otherwise TFP makes a `_Chain`, the base of both.
-
-  Args:
-    bijector: any `tfp.bijectors.Bijector`.
-
-  Returns:
-    Python `bool`.
-  """
-  return isinstance(bijector, tfp_chain._Chain)
+__all__ = ['forward_and_log_det', 'inverse_and_log_det', 'value_and_log_det']
 
 
 def forward_and_log_det(bijector, x, event_ndims=None):
-  """Returns `bijector.forward(x)` and its log-determinant, at once.
+  """Returns `bijector.forward(x)` together with its log-determinant.
 
-  Reaches through `tfp.bijectors.Chain` and `tfp.bijectors.Invert`, so that in
-  a flow made of the library's bijectors and TFP's, each network runs once.
+  Looks inside `tfp.bijectors.Chain` and `tfp.bijectors.Invert`, so that each
+  network runs once in a flow that mixes the library's bijectors and TFP's.
 
   Args:
     bijector: any `tfp.bijectors.Bijector`.
@@ -54,11 +39,11 @@ def forward_and_log_det(bijector, x, event_ndims=None):
   >>> y.shape, round(float(log_det), 4)  # 4 log 2
   (TensorShape([2, 2, 1]), 2.7726)
   """
-  return _apply(bijector, x, event_ndims, forward=True)
+  return value_and_log_det(bijector, Direction.FORWARD, x, event_ndims)
 
 
 def inverse_and_log_det(bijector, y, event_ndims=None):
-  """Returns `bijector.inverse(y)` and its log-determinant, at once.
+  """Returns `bijector.inverse(y)` together with its log-determinant.
 
   Args:
     bijector: any `tfp.bijectors.Bijector`.
@@ -78,51 +63,47 @@ def inverse_and_log_det(bijector, y, event_ndims=None):
   >>> x.numpy().tolist(), float(log_det)
   ([[[1.0, 2.0, 3.0, 4.0]]], 0.0)
   """
-  return _apply(bijector, y, event_ndims, forward=False)
+  return value_and_log_det(bijector, Direction.INVERSE, y, event_ndims)
 
 
-def _apply(bijector, value, event_ndims, forward):
-  """Runs a bijector in one direction, through chains and inversions."""
-  min_event_ndims = (
-    bijector.forward_min_event_ndims
-    if forward
-    else bijector.inverse_min_event_ndims
-  )
+def value_and_log_det(bijector, direction, value, event_ndims=None):
+  """Runs a bijector in one direction, through chains and inversions.
+
+  Args:
+    bijector: any `tfp.bijectors.Bijector`.
+    direction: `Direction`.
+    value: `Tensor` of shape `[batch..., event...]`.
+    event_ndims: Python `int`, the rank of the event of `value`. Default: the
+      smallest that the bijector takes.
+
+  Returns:
+    The result and its log-determinant, of shape `[batch...]`.
+  """
+  min_event_ndims = direction.min_event_ndims(bijector)
   if event_ndims is None:
     event_ndims = min_event_ndims
   if is_chain(bijector):
-    return _through_chain(bijector, value, event_ndims, forward)
-  if isinstance(bijector, tfp_invert._Invert):
-    return _apply(bijector.bijector, value, event_ndims, not forward)
-  if isinstance(bijector, Bijector):
-    result, log_det = (
-      bijector.forward_and_log_det(value)
-      if forward
-      else bijector.inverse_and_log_det(value)
+    return _through_chain(bijector, direction, value, event_ndims)
+  if is_invert(bijector):
+    return value_and_log_det(
+      bijector.bijector, direction.opposite, value, event_ndims
     )
+  if isinstance(bijector, Bijector):
+    result, log_det = direction.apply(bijector, value)
     return result, _sum_extra_dimensions(log_det, event_ndims - min_event_ndims)
   value = _shapes.as_tensor(value)
-  result = bijector.forward(value) if forward else bijector.inverse(value)
-  log_det = (
-    bijector.forward_log_det_jacobian(value, event_ndims=event_ndims)
-    if forward
-    else bijector.inverse_log_det_jacobian(value, event_ndims=event_ndims)
-  )
-  # TFP gives a scalar where the log-determinant is constant.
+  result, log_det = direction.apply_separately(bijector, value, event_ndims)
+  # TFP returns a scalar if the log-determinant is constant.
   return result, _shapes.broadcast_to_batch(log_det, value, event_ndims)
 
 
-def _through_chain(chain, value, event_ndims, forward):
+def _through_chain(chain, direction, value, event_ndims):
   """Applies the parts of a chain one by one and adds their log-determinants."""
   total = None
-  for part in reversed(chain.bijectors) if forward else chain.bijectors:
-    value, log_det = _apply(part, value, event_ndims, forward)
+  for part in direction.in_order(chain.bijectors):
+    value, log_det = value_and_log_det(part, direction, value, event_ndims)
     total = log_det if total is None else total + log_det
-    event_ndims = (
-      part.forward_event_ndims(event_ndims)
-      if forward
-      else part.inverse_event_ndims(event_ndims)
-    )
+    event_ndims = direction.event_ndims_after(part, event_ndims)
   if total is None:  # An empty chain is the identity.
     value = _shapes.as_tensor(value)
     total = tf.zeros(

@@ -5,15 +5,19 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood._pixels import check_image_shape
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.bijectors._flags import is_set
 from tfp_ood.bijectors._vector_to_image import VectorToImage
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
+from tfp_ood.bijectors.coupling import Coupling
 from tfp_ood.bijectors.factor_out import FactorOut
 from tfp_ood.bijectors.fused import forward_and_log_det, inverse_and_log_det
+from tfp_ood.bijectors.initialization import inverse_and_initial_values
 from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
+from tfp_ood.bijectors.linear_part import inverse_linear_part
 from tfp_ood.bijectors.scan import Scan
 from tfp_ood.bijectors.squeeze import Squeeze
 from tfp_ood.networks.coupling_network import CouplingNetwork
@@ -27,15 +31,20 @@ _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 class Glow(VectorToImage):
   """Map a latent vector to an image through `num_levels` scales of a flow.
 
-  Image to latent, each level squeezes 2x2 blocks into channels, runs
-  `num_steps` steps of activation normalization, invertible 1x1 convolution and
-  coupling, and factors half of the channels out; the last level keeps all.
-  The steps of a level are one `Scan`.
+  From image to latent, each level squeezes blocks of 2x2 pixels into channels,
+  runs `num_steps` steps of activation normalization, invertible 1x1 convolution
+  and coupling, and factors out half of the channels; the last level keeps all of
+  them. The steps of a level are one `Scan`, or a `tfp.bijectors.Chain` if
+  `network_fn` makes the networks.
 
-  The latent has `height * width * channels` dimensions, the deepest level
-  first; `split_latent` cuts it into levels. Images are expected at the scale of
-  one: `tfp_ood.distributions.ImageFlow` takes care of raw pixels. Before its
-  first use a flow must see data: `tfp_ood.bijectors.initialize(glow, images)`.
+  The latent has `height * width * channels` dimensions, the deepest level first;
+  `split_latent` splits it into the latents of the levels. Pixels are expected to
+  be of order one: `tfp_ood.distributions.ImageFlow` scales raw pixels. Before
+  its first use a flow must see data: `tfp_ood.bijectors.initialize(glow, images)`.
+
+  With additive couplings the volume is constant: the log-determinant is the same
+  for all images, and `is_constant_jacobian` is true. This is the flow of the
+  second-order analysis [2], which isolates the contribution of the density.
 
   #### Examples
 
@@ -55,6 +64,10 @@ class Glow(VectorToImage):
   [1]: Diederik P Kingma, Prafulla Dhariwal. Glow: Generative Flow with
        Invertible 1x1 Convolutions. In _Neural Information Processing Systems_,
        2018. https://arxiv.org/abs/1807.03039
+  [2]: Eric Nalisnick, Akihiro Matsukawa, Yee Whye Teh, Dilan Gorur, Balaji
+       Lakshminarayanan. Do Deep Generative Models Know What They Don't Know? In
+       _International Conference on Learning Representations_, 2019.
+       https://arxiv.org/abs/1810.09136
   """
 
   def __init__(
@@ -64,6 +77,7 @@ class Glow(VectorToImage):
     num_steps=32,
     hidden_channels=512,
     coupling='affine',
+    network_fn=None,
     seed=None,
     recompute=True,
     compute_dtype=None,
@@ -78,28 +92,42 @@ class Glow(VectorToImage):
         must be divisible by `2**num_levels`.
       num_levels: Python `int`, the number of scales.
       num_steps: Python `int`, the number of steps of each level.
-      hidden_channels: Python `int`, the width of the coupling networks.
-      coupling: `'affine'` or `'additive'`. With `'additive'`, the prior of what
-        leaves a level is additive too, and the volume is constant.
+      hidden_channels: Python `int`, the width of the default networks.
+      coupling: `'affine'`, `'additive'` or a subclass of `Coupling` whose
+        constructor takes a network. The priors of what leaves a level are
+        couplings of the same class.
+      network_fn: callable `network_fn(input_channels, output_channels, seed=...)`
+        that returns a new network for a coupling, such as a built Keras network;
+        `seed` is a Python `int`. The weights of arbitrary networks cannot be
+        stacked, so the steps of a level are then a `tfp.bijectors.Chain`: the
+        graph grows with `num_steps`, and activations are stored. Default:
+        `tfp_ood.networks.CouplingNetwork`s in a `Scan`.
       seed: Python `int` or stateless PRNG seed of the weights.
       recompute: Python `bool`, whether the gradient recovers activations
-        instead of storing them; see `Scan`.
-      compute_dtype: the dtype of the coupling networks' convolutions, such as
+        instead of storing them; see `Scan`. A chain always stores them.
+      compute_dtype: the dtype of the default networks' convolutions, such as
         `tf.bfloat16`. Default: `dtype`.
       dtype: the dtype of the weights, latents and images.
       validate_args: Python `bool`, whether to check values in graphs.
       name: Python `str` given to the operations.
 
     Raises:
-      ValueError: if the image cannot be halved `num_levels` times, or an
-        argument is not one of those named above.
+      ValueError: if the image cannot be halved `num_levels` times, or another
+        argument is not as described.
+      TypeError: if `network_fn` returns something other than a network.
     """
     parameters = dict(locals())
-    image_shape = _check_arguments(
-      image_shape, num_levels, num_steps, hidden_channels, coupling
+    image_shape = _check_sizes(
+      image_shape, num_levels, num_steps, hidden_channels
     )
+    if network_fn is not None and compute_dtype is not None:
+      raise ValueError(
+        'Glow: `compute_dtype` is for the default networks; those of '
+        '`network_fn` choose their own.'
+      )
     with tf.name_scope(name) as name:
-      self._make_coupling = _COUPLINGS[coupling]
+      self._coupling_class = _coupling_class(coupling)
+      self._network_fn = network_fn
       self._hidden_channels = hidden_channels
       self._num_steps = num_steps
       self._recompute = recompute
@@ -112,7 +140,7 @@ class Glow(VectorToImage):
       )
       super().__init__(
         image_shape,
-        is_constant_jacobian=coupling == 'additive',
+        is_constant_jacobian=self._flow.is_constant_jacobian,
         dtype=dtype,
         validate_args=validate_args,
         parameters=parameters,
@@ -135,7 +163,7 @@ class Glow(VectorToImage):
     return self._initialized
 
   def split_latent(self, latent):
-    """Cuts a latent vector into the levels' latents.
+    """Splits a latent vector into the latents of the levels.
 
     Args:
       latent: `Tensor` of shape `[batch..., height * width * channels]`.
@@ -153,11 +181,12 @@ class Glow(VectorToImage):
     ]
 
   def _level(self, image_shape, num_levels, seed):
-    """Builds the level of an image and, inside it, all deeper ones."""
+    """Builds a level and, inside it, all deeper ones."""
     height, width, channels = image_shape
     height, width, channels = height // 2, width // 2, channels * 4
     steps_seed, deeper_seed = tfp.random.split_seed(seed)
-    steps = self._steps(channels, steps_seed)
+    make_steps = self._scan if self._network_fn is None else self._chain
+    steps = make_steps(channels, steps_seed)
     if num_levels == 1:
       self._level_shapes.append([height, width, channels])
       rest = tfp.bijectors.Reshape(
@@ -169,25 +198,39 @@ class Glow(VectorToImage):
       [height, width, channels - channels // 2], num_levels - 1, deeper_seed
     )
     self._level_shapes.append([height, width, channels // 2])
-    prior = self._make_coupling(
+    prior = self._coupling_class(
       ZeroConvolution(
-        channels - channels // 2,
-        self._coupling_outputs(channels),
-        dtype=self._weights_dtype,
+        *self._network_channels(channels), dtype=self._weights_dtype
       )
     )
     rest = FactorOut(deeper, [height, width, channels], prior)
     return tfp.bijectors.Chain([Squeeze(), steps, rest])
 
-  def _steps(self, channels, seed):
+  def _chain(self, channels, seed):
+    """Builds the steps of one level as a chain, with networks by `network_fn`."""
+    steps = []
+    for step_seed in tfp.random.split_seed(seed, n=self._num_steps):
+      conv_seed, network_seed = tfp.random.split_seed(step_seed)
+      network = self._network_fn(
+        *self._network_channels(channels), seed=_as_int(network_seed)
+      )
+      steps.append(
+        tfp.bijectors.Chain(
+          [
+            ActivationNormalization(channels, dtype=self._weights_dtype),
+            InvertibleConv1x1(channels, conv_seed, dtype=self._weights_dtype),
+            self._coupling_class(network),
+          ],
+          name='step',
+        )
+      )
+    return tfp.bijectors.Chain(steps, name='steps')
+
+  def _scan(self, channels, seed):
     """Builds the steps of one level as a scan over stacked weights."""
     conv_seed, network_seed = tfp.random.split_seed(seed)
     stack = {'num_steps': self._num_steps, 'dtype': self._weights_dtype}
-    network_shape = (
-      channels - channels // 2,
-      self._coupling_outputs(channels),
-      self._hidden_channels,
-    )
+    network_shape = *self._network_channels(channels), self._hidden_channels
     initial_weights = {
       'activation_normalization': ActivationNormalization.initial_weights(
         channels, **stack
@@ -223,15 +266,17 @@ class Glow(VectorToImage):
             channels, weights=weights['activation_normalization']
           ),
           InvertibleConv1x1(channels, weights=weights['invertible_conv_1x1']),
-          self._make_coupling(network),
+          self._coupling_class(network),
         ]
       )
 
     return Scan(step, weights, recompute=self._recompute)
 
-  def _coupling_outputs(self, channels):
-    per_channel = 2 if self._make_coupling is AffineCoupling else 1
-    return per_channel * (channels // 2)
+  def _network_channels(self, channels):
+    """Returns how many channels a coupling's network takes and returns."""
+    transformed = channels // 2
+    outputs = self._coupling_class.outputs_per_channel * transformed
+    return channels - transformed, outputs
 
   def _forward_and_log_det(self, x):
     self._check_initialized()
@@ -243,6 +288,14 @@ class Glow(VectorToImage):
     self._check_image(y)
     return inverse_and_log_det(self.flow, y, 3)
 
+  def _inverse_and_initial_values(self, images):
+    self._check_image(images)
+    latents, values = inverse_and_initial_values(self.flow, images)
+    return latents, [*values, (self.initialized, True)]
+
+  def _inverse_linear_part(self, images):
+    return inverse_linear_part(self.flow, images)
+
   def _check_initialized(self):
     if not is_set(self.initialized):
       raise ValueError(
@@ -253,16 +306,29 @@ class Glow(VectorToImage):
       )
 
 
-def _check_arguments(
-  image_shape, num_levels, num_steps, hidden_channels, coupling
-):
-  """Returns `image_shape` as a `tf.TensorShape` if all arguments are valid."""
-  image_shape = tf.TensorShape(image_shape)
-  if image_shape.rank != 3 or not image_shape.is_fully_defined():
-    raise ValueError(
-      'Glow: `image_shape` must be [height, width, channels], got '
-      f'{image_shape}.'
+def _as_int(seed):
+  """Turns a stateless PRNG seed into a Python `int`, which Keras takes."""
+  return int(
+    tf.random.stateless_uniform(
+      [], seed, maxval=2**31 - 1, dtype=tf.int32, alg='philox'
     )
+  )
+
+
+def _coupling_class(coupling):
+  if isinstance(coupling, type) and issubclass(coupling, Coupling):
+    return coupling
+  if coupling not in _COUPLINGS:
+    raise ValueError(
+      f'Glow: `coupling` must be one of {sorted(_COUPLINGS)} or a subclass of '
+      f'tfp_ood.bijectors.Coupling, got {coupling!r}.'
+    )
+  return _COUPLINGS[coupling]
+
+
+def _check_sizes(image_shape, num_levels, num_steps, hidden_channels):
+  """Returns `image_shape` as a `tf.TensorShape` if all sizes are valid."""
+  image_shape = check_image_shape(image_shape, 'Glow')
   for argument, value in (
     ('num_levels', num_levels),
     ('num_steps', num_steps),
@@ -278,9 +344,5 @@ def _check_arguments(
       f'Glow: height and width must be divisible by 2**num_levels = {divisor}, '
       f'got `image_shape` {image_shape}; pad or resize the images, or lower '
       '`num_levels`.'
-    )
-  if coupling not in _COUPLINGS:
-    raise ValueError(
-      f'Glow: `coupling` must be one of {sorted(_COUPLINGS)}, got {coupling!r}.'
     )
   return image_shape

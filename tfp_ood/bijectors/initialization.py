@@ -4,23 +4,21 @@
 
 import tensorflow as tf
 
+from tfp_ood._third_party import is_chain
 from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors._flags import is_set
-from tfp_ood.bijectors.activation_normalization import ActivationNormalization
-from tfp_ood.bijectors.factor_out import FactorOut
-from tfp_ood.bijectors.fused import is_chain
-from tfp_ood.bijectors.glow import Glow
-from tfp_ood.bijectors.scan import Scan
+from tfp_ood.bijectors.bijector import Bijector
 
-__all__ = ['initialize', 'is_initialized']
+__all__ = ['initialize', 'inverse_and_initial_values', 'is_initialized']
 
 
 def initialize(bijector, images):
-  """Initializes every `ActivationNormalization` in a flow from data.
+  """Initializes every weight of a flow that starts from data.
 
-  Sends the images through the flow, image to latent, and sets each
-  `ActivationNormalization` on the way from what arrives at it. Runs eagerly,
-  once, before training.
+  Sends the images through the flow, from image to latent, and sets each
+  `ActivationNormalization` on the way from what reaches it. A bijector of your
+  own takes part by overriding `Bijector._inverse_and_initial_values`. Call this
+  eagerly, once, before training. An error leaves the flow unchanged.
 
   Args:
     bijector: a flow: any nest of `tfp.bijectors.Chain`, `Scan`, `FactorOut`,
@@ -32,9 +30,9 @@ def initialize(bijector, images):
     The latents, `bijector.inverse(images)` after initialization.
 
   Raises:
-    ValueError: if the images do not fit the flow, hold NaN or infinity, or if
-      the weights of an `ActivationNormalization` inside a `Scan` are not slices
-      of variables, passed on as they are.
+    ValueError: if the images do not fit the flow or hold NaN or infinity, or if
+      a weight that starts from data is not a variable or, inside a `Scan`, not an
+      unchanged slice of a variable.
 
   #### Examples
 
@@ -53,13 +51,22 @@ def initialize(bijector, images):
   if not tf.executing_eagerly():
     raise ValueError(
       'initialize: must run eagerly, once, before training; it was called '
-      'inside a tf.function.'
+      'in a tf.function.'
     )
-  return _initialize(bijector, images)
+  latents, values = inverse_and_initial_values(bijector, images)
+  for weight, _ in values:
+    if not isinstance(weight, tf.Variable):
+      raise ValueError(
+        'initialize: weights that start from data must be `tf.Variable`s, or '
+        f'they cannot be set; got {type(weight).__name__}.'
+      )
+  for variable, value in values:
+    variable.assign(value)
+  return latents
 
 
 def is_initialized(bijector):
-  """Whether every part of a flow that starts from data has seen data.
+  """Whether all weights of a flow that start from data have been set.
 
   Args:
     bijector: any `tfp.bijectors.Bijector`.
@@ -75,94 +82,36 @@ def is_initialized(bijector):
   False
   """
   flags = (
-    getattr(module, 'initialized', None)
+    module.initialized
     for module in (bijector, *bijector.submodules)
+    if isinstance(module, Bijector)
   )
   return all(is_set(flag) for flag in flags if flag is not None)
+
+
+def inverse_and_initial_values(bijector, images):
+  """Computes the weights that start from data, and the resulting latents.
+
+  Args:
+    bijector: any `tfp.bijectors.Bijector`.
+    images: `Tensor`.
+
+  Returns:
+    latents: `bijector.inverse(images)` with the new weights.
+    values: list of pairs of a weight and its new value.
+  """
+  if is_chain(bijector):
+    values = []
+    for part in bijector.bijectors:
+      images, values_of_part = inverse_and_initial_values(part, images)
+      values += values_of_part
+    return images, values
+  if isinstance(bijector, Bijector):
+    return bijector._inverse_and_initial_values(images)
+  return bijector.inverse(images), []
 
 
 def _dtype(bijector):
   """Returns the dtype of a flow, or `None` if it takes any."""
   weights = {v.dtype for v in bijector.variables if v.dtype.is_floating}
   return bijector.dtype or (weights.pop() if len(weights) == 1 else None)
-
-
-def _initialize(bijector, images):
-  if is_chain(bijector):
-    for part in bijector.bijectors:
-      images = _initialize(part, images)
-    return images
-  if isinstance(bijector, Glow):
-    return _initialize_glow(bijector, images)
-  if isinstance(bijector, FactorOut):
-    return _initialize_factor_out(bijector, images)
-  if isinstance(bijector, Scan):
-    return _initialize_scan(bijector, images)
-  if isinstance(bijector, ActivationNormalization):
-    bijector.initialize(images)
-  return bijector.inverse(images)
-
-
-def _initialize_glow(bijector, images):
-  latents = _initialize(bijector.flow, images)
-  bijector.initialized.assign(True)
-  return latents
-
-
-def _initialize_factor_out(bijector, images):
-  images = _initialize(bijector.prior, images)
-  leaving, rest = _shapes.split_channels(images)
-  rest = _initialize(bijector.bijector, rest)
-  leaving = tf.reshape(leaving, [-1, bijector.latent_sizes[1]])
-  return tf.concat([rest, leaving], axis=-1)
-
-
-def _initialize_scan(scan, images):
-  """Initializes a scan step by step, then assigns each parameter once."""
-  parameters = tf.nest.flatten(scan.stacked_parameters)
-  slices_by_step = []
-  replaced = set()
-  for index in range(scan.num_steps):
-    slices = [tf.convert_to_tensor(x)[index] for x in parameters]
-    before = list(slices)
-    images = _initialize_step(scan, slices, images)
-    replaced.update(i for i, x in enumerate(slices) if x is not before[i])
-    slices_by_step.append(slices)
-  for i in replaced:
-    if not isinstance(parameters[i], tf.Variable):
-      raise ValueError(
-        'initialize: the weights of an ActivationNormalization inside Scan '
-        'must be `tf.Variable`s, or they cannot be set from data; got '
-        f'{type(parameters[i]).__name__}.'
-      )
-    parameters[i].assign(tf.stack([slices[i] for slices in slices_by_step]))
-  return images
-
-
-def _initialize_step(scan, slices, images):
-  """Initializes one step; replaces the slices that it sets, in place."""
-
-  def parts():
-    step = scan.bijector_fn(
-      tf.nest.pack_sequence_as(scan.stacked_parameters, slices)
-    )
-    return step.bijectors if is_chain(step) else [step]
-
-  for part_index, part in enumerate(parts()):
-    if isinstance(part, ActivationNormalization):
-      _replace_weights(part, part.data_dependent_weights(images), slices)
-    # Made again: the part's weights may just have been replaced.
-    images = parts()[part_index].inverse(images)
-  return images
-
-
-def _replace_weights(part, new_weights, slices):
-  for key, new_value in new_weights.items():
-    positions = [i for i, x in enumerate(slices) if x is part.weights[key]]
-    if not positions:
-      raise ValueError(
-        f'initialize: the `{key}` of an ActivationNormalization inside Scan '
-        'must be a slice of `parameters` as it is, so that it can be set from '
-        'data; bijector_fn changes it first.'
-      )
-    slices[positions[0]] = new_value

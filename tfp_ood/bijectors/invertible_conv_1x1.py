@@ -17,15 +17,16 @@ class InvertibleConv1x1(Bijector):
   """Compute `Y = X inv(M)` at every pixel: an invertible 1x1 convolution.
 
   `M` is the `[num_channels, num_channels]` matrix of the density direction,
-  image to latent: `inverse(y) = y M` is one matrix product. Two ways to hold it:
+  image to latent: `inverse(y) = y M` is one matrix product. It is parameterized
+  in one of two ways:
 
   * `'lu'`: `M = P L (U + diag(sign * exp(log_diagonal)))` with a fixed
     permutation `P`, `L` unit lower and `U` strictly upper triangular, so that
     `log|det M| = sum(log_diagonal)` costs nothing; only sampling solves
     triangular systems.
-  * `'dense'`: `M` itself, with a factorization for each log-determinant.
+  * `'dense'`: `M` itself, which must be factorized for each log-determinant.
 
-  `M` starts at a rotation drawn from the Haar measure.
+  Initially, `M` is a rotation drawn from the Haar measure.
 
   #### Examples
 
@@ -66,7 +67,7 @@ class InvertibleConv1x1(Bijector):
       seed: Python `int` or stateless PRNG seed of the initial rotation.
       parameterization: `'lu'` or `'dense'`.
       weights: `dict` as `initial_weights` returns it, of tensors or variables,
-        to be used as they are (for `Scan`). Default: new variables.
+        used as they are (for `Scan`). Default: new variables.
       dtype: the dtype of the weights made here.
       validate_args: Python `bool`, whether to check values in graphs.
       name: Python `str` given to the operations.
@@ -189,6 +190,20 @@ class InvertibleConv1x1(Bijector):
     _shapes.check_image(y, self, self.num_channels)
     return self._multiply(y, self.inverse_matrix()), self._log_det(y)
 
+  def _inverse_linear_part(self, images):
+    weights = {
+      key: value
+      if tf.as_dtype(value.dtype).is_integer
+      else tf.constant(np.asarray(value, np.float64))
+      for key, value in self._weights.items()
+    }
+    precise = InvertibleConv1x1(
+      self.num_channels,
+      parameterization=self._parameterization,
+      weights=weights,
+    )
+    return images @ precise.inverse_matrix().numpy()
+
   @property
   def _is_dense(self):
     return self._parameterization == 'dense'
@@ -229,7 +244,7 @@ def _haar_rotations(normal):
   q, r = np.linalg.qr(normal)
   # QR is unique only up to signs; without this the result is not Haar.
   q = q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
-  # A rotation has determinant +1: mirror one axis of the others.
+  # A rotation has determinant +1: where it is -1, mirror one axis.
   q[..., :, 0] *= np.sign(np.linalg.det(q))[..., None]
   return q
 

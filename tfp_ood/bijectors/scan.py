@@ -1,15 +1,15 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A flow of like steps as one loop of the graph."""
+"""A flow of similar steps as a single loop in the graph."""
 
 import tensorflow as tf
 
+from tfp_ood._third_party import is_chain
+from tfp_ood.bijectors._direction import Direction
 from tfp_ood.bijectors.bijector import Bijector
-from tfp_ood.bijectors.fused import (
-  forward_and_log_det,
-  inverse_and_log_det,
-  is_chain,
-)
+from tfp_ood.bijectors.fused import value_and_log_det
+from tfp_ood.bijectors.initialization import inverse_and_initial_values
+from tfp_ood.bijectors.linear_part import inverse_linear_part
 
 __all__ = ['Scan']
 
@@ -21,15 +21,15 @@ class Scan(Bijector):
 
       Scan(fn, parameters) = Chain([fn(parameters[0]), ..., fn(parameters[-1])])
 
-  so that `inverse`, image to latent, runs step 0 first; but the graph holds one
-  step in a loop where the chain holds `num_steps` of them. A deep flow is traced
-  in the time of one step.
+  so that `inverse`, image to latent, runs step 0 first. But the graph holds one
+  step, in a loop, where that of the chain holds `num_steps`: a deep flow takes no
+  longer to trace than a single step.
 
   The gradient does not need the activations of the steps: it walks back through
-  them and recovers each step's input from its output, because a bijector can.
-  Memory therefore does not grow with the number of steps. Where memory is no
-  concern, `recompute=False` keeps the activations and saves the work. What is
-  recovered is exact up to rounding; in float32 that shows only where steps are
+  them and recovers the input of each step from its output. Memory therefore does
+  not grow with the number of steps. Where memory is no concern,
+  `recompute=False` stores the activations and saves the work. The recovered
+  inputs are exact up to rounding; in float32 that matters only where steps are
   badly conditioned (a relative error of 6e-3 in the gradient of six strongly
   perturbed steps, 1e-6 in well-behaved ones).
 
@@ -64,7 +64,7 @@ class Scan(Bijector):
     Args:
       bijector_fn: callable that takes one slice of `parameters` (the same nest,
         without the first axis) and returns a bijector that keeps the shape of
-        its input. It must take every variable that it uses from the slice.
+        its input. Every variable that it uses must come from the slice.
       parameters: nest of `Tensor`s or `tf.Variable`s with the same first
         dimension, `num_steps`.
       recompute: Python `bool`, whether the gradient recovers activations from
@@ -132,10 +132,38 @@ class Scan(Bijector):
     return self._bijector_of(leaves)
 
   def _forward_and_log_det(self, x):
-    return self._run(forward_and_log_det, x)
+    return self._run(Direction.FORWARD, x)
 
   def _inverse_and_log_det(self, y):
-    return self._run(inverse_and_log_det, y)
+    return self._run(Direction.INVERSE, y)
+
+  def _batch_shape(self, x_event_ndims):
+    # Steps made of TFP's bijectors may have one; it is the same for all steps.
+    return self.step(0).experimental_batch_shape(x_event_ndims)
+
+  def _batch_shape_tensor(self, x_event_ndims):
+    return self.step(0).experimental_batch_shape_tensor(x_event_ndims)
+
+  def _inverse_and_initial_values(self, images):
+    leaves = tf.nest.flatten(self._parameters_nest)
+    new_slices = [{} for _ in leaves]
+    for index in range(self.num_steps):
+      slices = [tf.convert_to_tensor(leaf)[index] for leaf in leaves]
+      images, values = inverse_and_initial_values(
+        self._bijector_of(slices), images
+      )
+      for weight, value in values:
+        new_slices[_position(weight, slices)][index] = value
+    return images, [
+      (leaf, tf.stack([by_step[index] for index in range(self.num_steps)]))
+      for leaf, by_step in zip(leaves, new_slices, strict=True)
+      if by_step
+    ]
+
+  def _inverse_linear_part(self, images):
+    for index in range(self.num_steps):
+      images = inverse_linear_part(self.step(index), images)
+    return images
 
   def _run(self, direction, value):
     leaves = [
@@ -164,9 +192,13 @@ class Scan(Bijector):
     """Runs the steps one after the other."""
 
     def body(iteration, value, total):
-      slices = [leaf[self._index(direction, iteration)] for leaf in leaves]
-      result, log_det = direction(
-        self._bijector_of(slices), value, self.forward_min_event_ndims
+      index = direction.index_of(iteration, self.num_steps)
+      slices = [leaf[index] for leaf in leaves]
+      result, log_det = value_and_log_det(
+        self._bijector_of(slices),
+        direction,
+        value,
+        self.forward_min_event_ndims,
       )
       result = _same_shape(result, value)
       return iteration + 1, result, total + tf.cast(log_det, total.dtype)
@@ -195,7 +227,8 @@ class Scan(Bijector):
     )
 
     def body(iteration, value, gradient, *accumulators):
-      index = self._index(direction, self.num_steps - 1 - iteration)
+      # Walking back is walking in the opposite direction.
+      index = direction.opposite.index_of(iteration, self.num_steps)
       slices = [leaf[index] for leaf in leaves]
       value, gradient, slice_gradients = self._step_gradient(
         direction, slices, value, gradient, log_det_gradient
@@ -213,8 +246,9 @@ class Scan(Bijector):
       body,
       (tf.constant(0), output, output_gradient, *accumulators),
       maximum_iterations=self.num_steps,
-      # The gradients of the parameters are not on the way to the next step:
-      # with more, they would lag behind and hold on to the activations of many.
+      # The next iteration does not wait for the gradients of the parameters:
+      # with more in parallel, they would lag behind and keep many steps'
+      # activations alive.
       parallel_iterations=1,
     )
     leaf_gradients = [None] * len(leaves)
@@ -242,8 +276,8 @@ class Scan(Bijector):
       self.forward_min_event_ndims,
     )
     for part_index in reversed(range(len(event_ndims))):
-      # The tape must see how the part's parameters come from the slices, so the
-      # part is made on it; what it does not use of the step is never run.
+      # The part is made on the tape, which must see how the part's parameters
+      # depend on the slices. The other parts are made, too, but never run.
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
         part = _parts(self._bijector_of(slices), direction)[part_index]
@@ -271,11 +305,6 @@ class Scan(Bijector):
       tf.nest.pack_sequence_as(self._parameters_nest, leaves)
     )
 
-  def _index(self, direction, iteration):
-    if direction is inverse_and_log_det:
-      return iteration
-    return self.num_steps - 1 - iteration
-
 
 def _num_steps(parameters):
   """Returns the first dimension that all parameters share."""
@@ -295,9 +324,7 @@ def _parts(bijector, direction):
   """Lists the parts of a step in the order in which `direction` runs them."""
   if not is_chain(bijector):
     return [bijector]
-  if direction is inverse_and_log_det:
-    return list(bijector.bijectors)
-  return list(reversed(bijector.bijectors))
+  return direction.in_order(bijector.bijectors)
 
 
 def _event_ndims_of_parts(parts, direction, event_ndims):
@@ -305,44 +332,46 @@ def _event_ndims_of_parts(parts, direction, event_ndims):
   result = []
   for part in parts:
     result.append(event_ndims)
-    event_ndims = (
-      part.forward_event_ndims(event_ndims)
-      if direction is forward_and_log_det
-      else part.inverse_event_ndims(event_ndims)
-    )
+    event_ndims = direction.event_ndims_after(part, event_ndims)
   return result
 
 
 def _recompute_part(part, direction, output, event_ndims, tape):
   """Recovers a part's input and runs the part again on the tape."""
-  forward = direction is forward_and_log_det
-  if isinstance(part, Bijector):
-    methods = part.inverse_and_log_det, part.forward_and_log_det
-    undo, redo = methods if forward else reversed(methods)
-    if (
-      part.forward_min_event_ndims == event_ndims
-      and part.inverse_min_event_ndims == event_ndims
-    ):
-      return part._recompute_for_gradient(output, undo, redo, tape)
-  opposite = inverse_and_log_det if forward else forward_and_log_det
+  if (
+    isinstance(part, Bijector)
+    and part.forward_min_event_ndims == event_ndims
+    and part.inverse_min_event_ndims == event_ndims
+  ):
+    return part._recompute_for_gradient(direction, output, tape)
+  output_event_ndims = direction.event_ndims_after(part, event_ndims)
   with tape.stop_recording():
-    # A copy, or TFP's cache would answer `direction` with `output` itself, which
-    # does not depend on anything.
-    output_event_ndims = (
-      part.forward_event_ndims(event_ndims)
-      if forward
-      else part.inverse_event_ndims(event_ndims)
+    value, _ = value_and_log_det(
+      part, direction.opposite, output, output_event_ndims
     )
-    value = tf.identity(opposite(part, output, output_event_ndims)[0])
+    # Without a copy, TFP's cache would return `output` itself below, which does
+    # not depend on anything.
+    value = tf.identity(value)
   tape.watch(value)
-  return (value,), *direction(part, value, event_ndims)
+  return (value,), *value_and_log_det(part, direction, value, event_ndims)
 
 
 def _hidden_variables_error(variables):
   return ValueError(
     'Scan: `bijector_fn` must take every trainable variable that it uses from '
-    'its argument, a slice of `parameters`, and make none; besides, it uses '
+    'its argument, a slice of `parameters`, and make none; it also uses '
     f'{[variable.name for variable in variables]}.'
+  )
+
+
+def _position(weight, slices):
+  """Returns the index of the slice that is the weight of a step."""
+  for position, candidate in enumerate(slices):
+    if candidate is weight:
+      return position
+  raise ValueError(
+    'Scan: a weight that starts from data must be a slice of `parameters`, '
+    'unchanged, or it cannot be set; `bijector_fn` made or changed it.'
   )
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Trading space for channels."""
+"""Squeezing: blocks of pixels become channels."""
 
 import tensorflow as tf
 
@@ -11,12 +11,12 @@ __all__ = ['Squeeze']
 
 
 class Squeeze(Bijector):
-  """Reorder pixels: `inverse` squeezes blocks of an image into channels.
+  """Reorder pixels: `inverse` turns blocks of pixels into channels.
 
   `inverse` maps `[height, width, channels]` to `[height / b, width / b,
-  channels * b**2]` with `b = block_size`, and `forward` undoes it. The channels
-  of the upper left pixel of a block come first, then those of its right
-  neighbour, row by row. The log-determinant is zero.
+  channels * b**2]` with `b = block_size`, and `forward` undoes this. The channels
+  of a block's upper left pixel come first, then those of the pixel to its right,
+  and so on, row by row. The log-determinant is zero.
 
   #### Examples
 
@@ -63,6 +63,9 @@ class Squeeze(Bijector):
     self._inverse_event_shape(y.shape)
     flat = tf.nn.space_to_depth(_shapes.flatten_batch(y), self.block_size)
     return _shapes.unflatten_batch(flat, y), tf.zeros([], y.dtype)
+
+  def _inverse_linear_part(self, images):
+    return tf.nn.space_to_depth(images, self.block_size).numpy()
 
   def _forward_event_shape(self, input_shape):
     _check_rank(input_shape)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Glow models of raw pixels, ready to train."""
 
-from tfp_ood.bijectors.constant_volume_glow import ConstantVolumeGlow
 from tfp_ood.bijectors.glow import Glow
 from tfp_ood.distributions.image_flow import ImageFlow
 
@@ -30,12 +29,14 @@ def glow(image_shape, name='glow', **kwargs):
 
 
 def constant_volume_glow(image_shape, name='constant_volume_glow', **kwargs):
-  """Returns an `ImageFlow` over a `tfp_ood.bijectors.ConstantVolumeGlow`.
+  """Returns an `ImageFlow` over a `tfp_ood.bijectors.Glow` of constant volume.
+
+  Its couplings are additive: one log-determinant for all images.
 
   Args:
     image_shape: `[height, width, channels]`, Python `int`s.
     name: Python `str`, the name of the distribution.
-    **kwargs: passed to `tfp_ood.bijectors.ConstantVolumeGlow`.
+    **kwargs: passed to `tfp_ood.bijectors.Glow`.
 
   Returns:
     `ImageFlow` over raw pixels, to be initialized with training images.
@@ -47,6 +48,7 @@ def constant_volume_glow(image_shape, name='constant_volume_glow', **kwargs):
   >>> flow.bijector.is_constant_jacobian
   True
   """
-  return ImageFlow(
-    ConstantVolumeGlow(image_shape, **kwargs), image_shape, name=name
+  bijector = Glow(
+    image_shape, coupling='additive', name='constant_volume_glow', **kwargs
   )
+  return ImageFlow(bijector, image_shape, name=name)

@@ -5,17 +5,10 @@
 import typing
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_ood.bijectors.activation_normalization import ActivationNormalization
-from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
-from tfp_ood.bijectors.factor_out import FactorOut
-from tfp_ood.bijectors.fused import is_chain
 from tfp_ood.bijectors.glow import Glow
-from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
-from tfp_ood.bijectors.scan import Scan
-from tfp_ood.bijectors.squeeze import Squeeze
+from tfp_ood.bijectors.linear_part import inverse_linear_part
 from tfp_ood.distributions.image_flow import ImageFlow
 
 __all__ = [
@@ -66,21 +59,21 @@ def constant_volume_second_order_difference(
              = -1/2 sum_j weights_j (v_out,j - v_in,j)
   ```
 
-  over all blocks: as `weights` is positive, the set of the smaller variance is
-  the more probable, whichever was trained on. That is the argument of [1]. Its
-  own formula has `(prod_k sum_j u_{k,c,j})^2` in place of `weights`, with `u_k`
-  the k-th 1x1 convolution. That follows channel `c` through all steps, which
-  squeezes do not allow, and squares a sum where the trace sums squares: at a
-  rotation `weights` is 1, the formula anything from 0 to the number of
-  channels. It is therefore left out.
+  over all blocks. As `weights` is positive, the data set of smaller variance is
+  more probable, no matter which one the flow was trained on. That is the argument
+  of [1]. Its own formula has `(prod_k sum_j u_{k,c,j})^2` in place of `weights`,
+  with `u_k` the k-th 1x1 convolution. It follows channel `c` through all steps,
+  which squeezes do not allow, and squares a sum where the trace sums squares: for
+  a rotation `weights` is 1, but that formula gives anything from 0 to the number
+  of channels. It is therefore not used.
 
-  The couplings, and the shifts of what is factored out, are taken not to depend
+  The couplings, and the shifts of what is factored out, are assumed not to depend
   on the image. `tfp_ood.stats.second_order_difference` differentiates the whole
   flow instead; the two agree while the coupling networks return zero.
 
   Args:
-    flow: `ImageFlow` over a `ConstantVolumeGlow`, with a normal base of one
-      mean and scale for all dimensions, as by default.
+    flow: `ImageFlow` over a `Glow` of constant volume, with a normal base of
+      one mean and scale for all dimensions, as by default.
     in_distribution_variance: Array of the variances of raw pixels, `[height,
       width, channels]`, or `[channels]` for the same at every pixel.
     out_of_distribution_variance: Likewise.
@@ -89,8 +82,10 @@ def constant_volume_second_order_difference(
     `ConstantVolumeSecondOrderDifference`.
 
   Raises:
-    ValueError: If `flow` is not such a flow or not initialized, or variances
-      have another shape, are negative or not finite.
+    ValueError: If `flow` is another distribution or not initialized, or if the
+      variances have another shape, are negative or not finite.
+    NotImplementedError: If `flow` holds couplings of your own that do not
+      implement `_inverse_linear_part`.
 
   #### Examples
 
@@ -140,76 +135,13 @@ def constant_volume_second_order_difference(
 
 
 def _linear_map(flow):
-  """Returns the matrix of one block by sending its unit vectors through."""
+  """Returns the matrix of one block, by sending its unit vectors through."""
   block = 2 ** len(flow.bijector.level_shapes)
   channels = flow.event_shape[-1]
   size = block * block * channels
   basis = np.eye(size).reshape([size, block, block, channels])
-  latents = _push(flow.bijector.flow, basis / flow.num_values)
+  latents = inverse_linear_part(flow.bijector, basis / flow.num_values)
   return latents.T.reshape([size, block, block, channels])
-
-
-def _push(bijector, images):
-  """Applies the linear part of a bijector's `inverse`, in float64.
-
-  Args:
-    bijector: a part of `Glow.flow`.
-    images: `float64` array `[number, height, width, channels]`.
-
-  Returns:
-    `float64` array; a latent `[number, size]` where a level ends.
-  """
-  if is_chain(bijector):
-    for part in bijector.bijectors:
-      images = _push(part, images)
-    return images
-  if isinstance(bijector, Scan):
-    for index in range(bijector.num_steps):
-      images = _push(bijector.step(index), images)
-    return images
-  if isinstance(bijector, Squeeze):
-    return tf.nn.space_to_depth(images, bijector.block_size).numpy()
-  if isinstance(bijector, ActivationNormalization):
-    return images * np.exp(-_float64(bijector.weights['log_scale']))
-  if isinstance(bijector, InvertibleConv1x1):
-    return images @ _float64_copy(bijector).inverse_matrix().numpy()
-  if isinstance(bijector, AdditiveCoupling):
-    return images  # Its shift is taken not to depend on the image.
-  if isinstance(bijector, FactorOut):
-    leaving_channels = images.shape[-1] // 2
-    rest = _push(bijector.bijector, images[..., leaving_channels:])
-    return np.concatenate(
-      [rest, _flatten(images[..., :leaving_channels])], axis=-1
-    )
-  if isinstance(bijector, tfp.bijectors.Reshape):
-    return _flatten(images)  # Its own shape is that of the whole image.
-  raise ValueError(
-    'constant_volume_second_order_difference: the flow holds a '
-    f'{type(bijector).__name__}, whose linear part is not known.'
-  )
-
-
-def _flatten(images):
-  return images.reshape([len(images), -1])
-
-
-def _float64(values):
-  return np.asarray(values, np.float64)
-
-
-def _float64_copy(convolution):
-  """Returns the same convolution with all floating weights in float64."""
-  weights = {
-    key: value
-    if tf.as_dtype(value.dtype).is_integer
-    else tf.constant(_float64(value))
-    for key, value in convolution.weights.items()
-  }
-  return InvertibleConv1x1(
-    convolution.num_channels,
-    parameterization=convolution.parameters['parameterization'],
-    weights=weights,
-  )
 
 
 def _checked_base_scale(flow):
@@ -222,7 +154,8 @@ def _checked_base_scale(flow):
   ):
     raise ValueError(
       'constant_volume_second_order_difference: `flow` must be an `ImageFlow` '
-      f'over a `ConstantVolumeGlow`, got {type(flow).__name__} '
+      'over a `Glow` of constant volume (additive couplings), got '
+      f'{type(flow).__name__} '
       f'({type(bijector).__name__}); for other models, see '
       '`tfp_ood.stats.second_order_difference`.'
     )

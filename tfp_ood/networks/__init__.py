@@ -17,6 +17,7 @@ from tfp_ood.networks.convolutional_autoencoder import (
   convolutional_encoder,
 )
 from tfp_ood.networks.coupling_network import CouplingNetwork
+from tfp_ood.networks.function_network import FunctionNetwork
 from tfp_ood.networks.masked_network import masked_network
 from tfp_ood.networks.piecewise_linear import (
   PiecewiseLinearNetwork,
@@ -31,6 +32,7 @@ from tfp_ood.networks.zero_convolution import ZeroConvolution
 __all__ = [
   'AdaptiveBatchNormalization',
   'CouplingNetwork',
+  'FunctionNetwork',
   'PiecewiseLinearNetwork',
   'Propagated',
   'Rendered',

@@ -2,16 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding the variables of a network, whatever library made it."""
 
-import functools
-import inspect
-import types
-import weakref
-
 import keras
 import tensorflow as tf
 import tf_keras
 
-__all__ = ['trackable_parts']
+from tfp_ood._third_party import leaves_of_module
+
+__all__ = ['keras_layers', 'trackable_parts', 'trackable_parts_of_module']
 
 
 def trackable_parts(network):
@@ -22,112 +19,89 @@ def trackable_parts(network):
 
   * `tf.Module`s, and with them tf_keras (Keras 2) layers, are tracked as they
     are.
-  * Keras 3 layers are not `tf.Module`s: their `tf.Variable`s are listed.
-  * A plain function is searched, also inside `tf.function`: variables, layers
-    and modules that it closes over, has as defaults or uses from its module
-    are tracked too. So are the attributes of any other callable object.
+  * Keras 3 layers are not `tf.Module`s: their `tf.Variable`s are listed, also
+    those of layers inside a `tf.Module`.
 
   Args:
-    network: callable.
+    network: callable `tf.Module`, such as a `FunctionNetwork`, a tf_keras layer
+      or a Keras 3 layer.
 
   Returns:
-    List of `tf.Module`s, trackable objects and `tf.Variable`s, possibly empty.
+    List of `tf.Module`s and `tf.Variable`s.
 
   Raises:
     ValueError: if a Keras network has no weights yet because it has never been
       built, or if a Keras 3 network does not run on TensorFlow.
-    TypeError: if `network` is not callable.
+    TypeError: if `network` is something else, such as a plain function, whose
+      variables nobody could find.
   """
-  if not callable(network):
-    raise TypeError(f'A network must be callable, got {network!r}.')
-  return _parts(network, seen=set())
-
-
-def _parts(candidate, seen):
-  if id(candidate) in seen:
-    return []
-  seen.add(id(candidate))
-  if isinstance(candidate, keras.Layer):
-    _check_built(candidate)
-    return [_tensorflow_variable(weight) for weight in candidate.weights]
-  if isinstance(candidate, tf_keras.layers.Layer):
-    _check_built(candidate)
-    return [candidate]
-  if isinstance(candidate, tf.Variable):
-    return [candidate]
-  if isinstance(candidate, tf.Module):
-    # Modules find their variables, but not those of Keras 3 layers.
-    layers = candidate._flatten(predicate=lambda x: isinstance(x, keras.Layer))
-    return [candidate, *_all_parts(layers, seen)]
-  if isinstance(candidate, list | tuple):
-    return _all_parts(candidate, seen)
-  if isinstance(candidate, dict):
-    return _all_parts(candidate.values(), seen)
-  if isinstance(candidate, functools.partial):
-    return _all_parts(
-      [candidate.func, *candidate.args, *candidate.keywords.values()], seen
+  if not callable(network) or not isinstance(network, tf.Module | keras.Layer):
+    raise TypeError(
+      'A network must be a tf_keras or Keras 3 network or a callable tf.Module, '
+      f'got {network!r}. Wrap any other callable and name what it uses: '
+      'tfp_ood.networks.FunctionNetwork(function, modules=[...]).'
     )
-  if inspect.ismethod(candidate):
-    owner = candidate.__self__
-    return _all_parts([owner, *_attributes(owner), candidate.__func__], seen)
-  if inspect.isfunction(candidate):
-    return _all_parts(_used_by_function(candidate), seen)
-  if isinstance(candidate, tf.types.experimental.PolymorphicFunction):
-    return _parts(candidate.python_function, seen)
-  if isinstance(candidate, weakref.ref):  # How a tf.function holds its object.
-    return _parts(candidate(), seen)
-  if callable(candidate):
-    return _all_parts(_attributes(candidate), seen)
-  return []
+  return trackable_parts_of_module(network)
 
 
-def _all_parts(candidates, seen):
-  return [part for candidate in candidates for part in _parts(candidate, seen)]
+def trackable_parts_of_module(module):
+  """As `trackable_parts`, of an object that need not be callable.
+
+  Args:
+    module: `tf.Module` or Keras 3 layer.
+
+  Returns:
+    List of `tf.Module`s and `tf.Variable`s.
+  """
+  layers = keras_layers(module)
+  for layer in layers:
+    _check_built(layer)
+  variables = [
+    variable
+    for layer in layers
+    if isinstance(layer, keras.Layer)
+    for variable in _variables(layer)
+  ]
+  return [module, *variables] if isinstance(module, tf.Module) else variables
 
 
-def _attributes(candidate):
-  """Lists the attributes of an object that is not searched otherwise."""
-  if isinstance(candidate, type | types.ModuleType | tf.Module | keras.Layer):
-    return []
-  return list(getattr(candidate, '__dict__', {}).values())
+def keras_layers(module):
+  """Returns the outermost tf_keras and Keras 3 layers of a module.
+
+  Args:
+    module: `tf.Module` or Keras 3 layer, itself perhaps the outermost.
+
+  Returns:
+    List of layers. A layer inside another of the same library is left out, one
+    inside a layer of the other library is not.
+  """
+  if isinstance(module, keras.Layer):
+    return [module]
+  keras_2 = leaves_of_module(module, tf_keras.layers.Layer)
+  if isinstance(module, tf_keras.layers.Layer):
+    keras_2 = [module]
+  inner = {id(part) for layer in keras_2 for part in layer.submodules}
+  return [
+    *(layer for layer in keras_2 if id(layer) not in inner),
+    *leaves_of_module(module, keras.Layer),
+  ]
 
 
-def _used_by_function(function):
-  """Lists what a function closes over, has as defaults or uses globally."""
-  used = [*(function.__defaults__ or ())]
-  used.extend((function.__kwdefaults__ or {}).values())
-  for cell in function.__closure__ or ():
-    try:
-      used.append(cell.cell_contents)
-    except ValueError:  # Not assigned yet.
-      pass
-  names = _global_names(function.__code__)
-  used.extend(v for k, v in function.__globals__.items() if k in names)
-  return used
+def _variables(layer):
+  """Lists the `tf.Variable`s of a Keras 3 layer."""
+  for weight in layer.weights:
+    if not isinstance(weight.value, tf.Variable):
+      raise ValueError(
+        f'The Keras 3 weight {weight.path!r} is not a TensorFlow variable: set '
+        'the environment variable KERAS_BACKEND=tensorflow.'
+      )
+  return [weight.value for weight in layer.weights]
 
 
-def _global_names(code):
-  """Returns the names that may be global, also in nested functions."""
-  names = set(code.co_names)
-  for constant in code.co_consts:
-    if isinstance(constant, types.CodeType):
-      names |= _global_names(constant)
-  return names
-
-
-def _check_built(network):
-  if not network.built:
+def _check_built(layer):
+  if not layer.built:
     raise ValueError(
-      f'The network {network.name!r} has no weights yet. Build it first, for '
+      f'The network {layer.name!r} has no weights yet. Build it first, for '
       'example with `network.build([None, height, width, channels])` or by '
       'starting it with an Input layer.'
     )
-
-
-def _tensorflow_variable(weight):
-  if not isinstance(weight.value, tf.Variable):
-    raise ValueError(
-      f'The Keras 3 weight {weight.path!r} is not a TensorFlow variable: set '
-      'the environment variable KERAS_BACKEND=tensorflow.'
-    )
-  return weight.value

@@ -90,8 +90,8 @@ def test_the_bound_is_exact_where_the_decoder_is_invertible():
       return tfd.Independent(tfd.Normal(pixels, np.float64(deviation)), 3)
 
     return tfp_ood.distributions.FlowVariationalAutoencoder(
-      encoder,
-      decoder,
+      tfp_ood.networks.FunctionNetwork(encoder, [glow]),
+      tfp_ood.networks.FunctionNetwork(decoder, [glow]),
       [4, 4, 3],
       noise_seed=[3, 4],
       log_prob_dtype=tf.float64,

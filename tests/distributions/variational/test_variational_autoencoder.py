@@ -77,9 +77,16 @@ class _Linear(tf.Module):
     return self.exact().log_prob(np.float64(images).reshape([-1, _SIZE]))
 
 
+def _networks(linear):
+  return [
+    tfp_ood.networks.FunctionNetwork(function, [linear])
+    for function in (linear.encode, linear.decode)
+  ]
+
+
 def _factor_analysis(linear, **kwargs):
   return tfp_ood.distributions.VariationalAutoencoder(
-    linear.encode, linear.decode, _SHAPE, log_prob_dtype=tf.float64, **kwargs
+    *_networks(linear), _SHAPE, log_prob_dtype=tf.float64, **kwargs
   )
 
 
@@ -403,7 +410,10 @@ def _categorical(num_values, shape, scale, spread=1.0):
     zeros = tf.ensure_shape(zeros, [scaled.shape[0], 2])
     return tfd.Independent(tfd.Normal(zeros, zeros + spread), 1)
 
-  return encode, decode
+  return [
+    tfp_ood.networks.FunctionNetwork(function, [])
+    for function in (encode, decode)
+  ]
 
 
 @pytest.mark.parametrize('num_values, bits', [(256, 8.0), (32, 5.0), (2, 1.0)])
@@ -631,23 +641,26 @@ def test_errors_of_arguments():
   make = functools.partial(
     tfp_ood.distributions.VariationalAutoencoder, log_prob_dtype=tf.float64
   )
-  encode, decode = linear.encode, linear.decode
+  network = tfp_ood.networks.FunctionNetwork
+  encode, decode = _networks(linear)
   with pytest.raises(ValueError, match='encoder must return a distribution'):
-    make(lambda x: x, decode, _SHAPE)
+    make(network(tf.identity, []), decode, _SHAPE)
   with pytest.raises(ValueError, match='decoder must return a distribution'):
-    make(encode, lambda z: z, _SHAPE)
+    make(encode, network(tf.identity, []), _SHAPE)
   with pytest.raises(ValueError, match=r'events of shape \(\); tfd.Independ'):
-    make(encode, lambda z: tfd.Normal(z[:, 0], np.float64(1)), _SHAPE)
+    scalars = network(lambda z: tfd.Normal(z[:, 0], np.float64(1)), [])
+    make(encode, scalars, _SHAPE)
   with pytest.raises(ValueError, match=r'batch shape \[1\]'):
-    make(lambda x: tfd.Normal(x, np.float64(1)), decode, _SHAPE)
+    pixels = network(lambda x: tfd.Normal(x, np.float64(1)), [])
+    make(pixels, decode, _SHAPE)
   with pytest.raises(ValueError, match='neither normal nor a transformed'):
-    make(
-      lambda x: tfd.Independent(
-        tfd.Laplace(linear.encode(x).loc, np.float64(1)), 1
-      ),
-      decode,
-      _SHAPE,
+    laplace = network(
+      lambda x: tfd.Independent(tfd.Laplace(encode(x).loc, np.float64(1)), 1),
+      [encode],
     )
+    make(laplace, decode, _SHAPE)
+  with pytest.raises(TypeError, match='FunctionNetwork'):
+    make(linear.encode, decode, _SHAPE)
   with pytest.raises(ValueError, match=r'`prior` must be .* shape \(3,\)'):
     prior = tfd.MultivariateNormalDiag(np.zeros(3))
     make(encode, decode, _SHAPE, prior=prior)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
 from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
+from tfp_ood.networks.function_network import FunctionNetwork
 
 __all__ = ['ConditionalCouplings']
 
@@ -96,4 +97,4 @@ def _given(network, context):
     tiled = tf.tile(context, [copies, 1, 1, 1])
     return network(tf.concat([images, tiled], axis=-1))
 
-  return conditioned
+  return FunctionNetwork(conditioned, modules=[network])

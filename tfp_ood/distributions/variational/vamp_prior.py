@@ -57,7 +57,7 @@ class VampPrior(tfp.distributions.Distribution):
     """Instantiates the prior.
 
     Args:
-      encoder: callable, from images scaled to `[-1, 1]` to distributions of
+      encoder: network, from images scaled to `[-1, 1]` to distributions of
         latents; see `VariationalAutoencoder`.
       image_shape: `[height, width, channels]`, Python `int`s.
       num_pseudo_inputs: Python `int`, `P`.

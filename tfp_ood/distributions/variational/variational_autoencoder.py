@@ -131,12 +131,12 @@ class VariationalAutoencoder(EncoderDecoder):
     """Instantiates the `VariationalAutoencoder` distribution.
 
     Args:
-      encoder: callable, such as a `tf_keras` model that ends in a layer of
+      encoder: network, such as a `tf_keras` model that ends in a layer of
         `tfp.layers`, from images scaled to `[-1, 1]`, `[batch, height, width,
         channels]`, to a distribution of latents of batch shape `[batch]`: normal
         (`tfp.layers.IndependentNormal`, `tfp.layers.MultivariateNormalTriL`) or
         a `tfd.TransformedDistribution` of a normal one.
-      decoder: callable like it, from latents, `[batch, ...latent]`, to a
+      decoder: network like it, from latents, `[batch, ...latent]`, to a
         distribution over raw pixels, of batch shape `[batch]` and event shape
         `image_shape`.
       image_shape: `[height, width, channels]`, Python `int`s.
