@@ -61,7 +61,7 @@ _BACKUP_STEPS = 100
 _NUM_VALIDATION = 1_000
 _WARM_UP = 0.25  # Share of the steps in which the learning rate rises.
 _CROP_MARGIN = 4
-_WATCHED_MODES = ('eta', 'mode_normalised')
+_WATCHED = ('latent_eta', 'latent_mode_normalized')
 
 
 def count_classes(config, data_dir):
@@ -328,10 +328,10 @@ class _Watch(tf_keras.callbacks.Callback):
 
     @tf.function(reduce_retracing=True, autograph=False)
     def scores(images):
-      found = nrm.rendering_statistics(images, _WATCHED_MODES)
-      probs = tf.nn.softmax(found.logits / class_variance)
+      found = nrm.statistics(images, ('logits', *_WATCHED))
+      probs = tf.nn.softmax(found['logits'] / class_variance)
       return {
-        **{f'latent_{mode}': -found.latent[mode] for mode in _WATCHED_MODES},
+        **{name: -found[name] for name in _WATCHED},
         'max_softmax': -tf.reduce_max(probs, axis=-1),
       }
 

@@ -241,6 +241,59 @@ def test_gradients_of_losses_are_not_normalized():
 
 @both_libraries
 @pytest.mark.parametrize('normalize_renderings', [False, True])
+def test_the_zero_image_is_normalized_as_the_batch_was(
+  library, normalize_renderings
+):
+  # Without momentum, those of evaluation are those of the last batch.
+  network = networks.PiecewiseLinearNetwork(
+    _classifier(momentum=0.0, library=library), normalize_renderings
+  )
+  normalizations = [
+    layer
+    for layer in (*network.model.layers, *network.rendering_normalizations)
+    if 'normalization' in layer.name
+  ]
+  assert len(normalizations) == (5 if normalize_renderings else 2)
+  for layer in normalizations:
+    layer.momentum = 0.0
+    layer.fused = False  # Without Bessel's correction.
+  before = network.render_zero_image()
+  _, _, rendered = _train(network, _images())
+  gathered = _values(network.variables)
+  statistics = rendered.batch_statistics
+  assert len(statistics) == len(normalizations)
+  for one, other in zip(
+    tf.nest.flatten(network.render_zero_image(statistics)),
+    tf.nest.flatten(network.render_zero_image()),
+    strict=True,
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+  for one, other in zip(
+    tf.nest.flatten(network.biases(statistics)),
+    tf.nest.flatten(network.biases()),
+    strict=True,
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+  moved = network.render_zero_image().image - before.image
+  assert np.abs(moved).max() > 1e-3
+  for variable, value in zip(network.variables, gathered, strict=True):
+    np.testing.assert_array_equal(variable, value)
+
+
+def test_the_zero_image_is_rendered_from_all_classes():
+  network = networks.PiecewiseLinearNetwork(_classifier())
+  zeros = network.zero_images(3)
+  rendered = network.render([0, 1, 2], images=zeros)
+  of_all = network.render_zero_image()
+  for one, other in zip(
+    tf.nest.flatten(of_all), tf.nest.flatten(rendered), strict=True
+  ):
+    expected = tf.reduce_sum(other, axis=0, keepdims=True)
+    np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-5)
+
+
+@both_libraries
+@pytest.mark.parametrize('normalize_renderings', [False, True])
 def test_training_in_a_graph(library, normalize_renderings):
   network = networks.PiecewiseLinearNetwork(
     _classifier(dropout=0.2, library=library), normalize_renderings

@@ -10,11 +10,9 @@ from tfp_ood.distributions.rendering.layerwise_switch_prior import (
   LayerwiseSwitchPrior,
 )
 from tfp_ood.distributions.rendering.neural_rendering_model import (
-  LATENT_MODES,
   JointMap,
   NeuralRenderingModel,
   RenderingInference,
-  RenderingStatistics,
   RenderingTerms,
 )
 from tfp_ood.distributions.rendering.structured_switch_prior import (
@@ -57,7 +55,6 @@ from tfp_ood.distributions.variational.variational_autoencoder import (
 )
 
 __all__ = [
-  'LATENT_MODES',
   'Autoencoder',
   'ConditionalCouplingNormal',
   'ConstantVolumeSecondOrderDifference',
@@ -74,7 +71,6 @@ __all__ = [
   'NeuralRenderingModel',
   'PixelCategorical',
   'RenderingInference',
-  'RenderingStatistics',
   'RenderingTerms',
   'StructuredSwitchPrior',
   'VampPrior',

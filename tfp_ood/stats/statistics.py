@@ -65,9 +65,8 @@ class Statistics:
   has. `log_prob` is that model's own bound, which with several importance samples
   is tighter than `elbo`.
 
-  A distribution with a method `rendering_statistics(images, latent_modes)`, as
-  `tfp_ood.distributions.NeuralRenderingModel` has, is a classifier read
-  backwards, and gives the statistics of one. Its `log_prob` is of label, switches
+  A `tfp_ood.distributions.NeuralRenderingModel` is a classifier read backwards,
+  and gives the statistics of one. Its `log_prob` is of label, switches
   and image together: those of images alone, `log_prob` to `score_norm`, it does
   not give. As a background or in an ensemble its log-probability is
   `nrm_log_prob`.
@@ -111,7 +110,6 @@ class Statistics:
     available = {
       **dict.fromkeys(_OF_LOG_PROB, not self._renders),
       **dict.fromkeys(_OF_RENDERING, self._renders),
-      # A neural rendering model has a method of that name, for other terms.
       'density': has_terms and not self._renders,
       'volume': has_terms and not self._renders,
       'optimized_log_prob': hasattr(self.distribution, 'optimized_log_prob'),
@@ -147,7 +145,7 @@ class Statistics:
     """`TensorShape` of one image; of unknown rank if the model has none."""
     if self._renders:
       # The shape of the joint event would take samples of all its parts.
-      return self.distribution.network.input_shape
+      return self.distribution.image_shape
     # A model without an `event_shape` is asked about the batch only.
     return tf.TensorShape(getattr(self.distribution, 'event_shape', None))
 
@@ -221,7 +219,7 @@ class Statistics:
       values.update(_of_elbo(self.distribution, images))
     if 'latent' in needs:
       values['latent'] = _latent(self.distribution, images)
-    if needs & _OF_RENDERING:
+    if needs & set(_OF_RENDERING):
       values.update(self._of_rendering(images, needs))
     if not needs & _OF_LOG_PROB:
       return values
@@ -247,30 +245,19 @@ class Statistics:
 
   def _of_rendering(self, images, needs):
     """Goes up the classifier and back once."""
-    latents = {name: mode for name, mode in _LATENTS.items() if name in needs}
-    result = _rendering_statistics(
-      self.distribution, images, tuple(latents.values())
-    )
-    return {
-      'logits': result.logits,
-      'nrm_log_prob': result.log_prob,
-      'nrm_layer_etas': result.layer_etas,
-      'nrm_layer_reconstructions': result.layer_reconstructions,
-      **{name: result.latent[mode] for name, mode in latents.items()},
-    }
+    names = {name: _OF_RENDERING[name] for name in needs & set(_OF_RENDERING)}
+    values = _rendering_statistics(self.distribution, images, names.values())
+    return {name: values[own] for name, own in names.items()}
 
 
 def _renders(model):
   """Whether a model is a classifier read backwards."""
-  return hasattr(model, 'rendering_statistics')
+  return 'latent_eta' in getattr(model, 'statistics_names', ())
 
 
-def _rendering_statistics(model, images, latent_modes):
+def _rendering_statistics(model, images, names):
   return with_one_more_if_empty(
-    lambda images: model.rendering_statistics(
-      images, latent_modes=latent_modes
-    ),
-    images,
+    lambda images: model.statistics(images, names), images
   )
 
 
@@ -294,7 +281,7 @@ def _latent(model, images):
 
 def _log_prob(model, images):
   if _renders(model):
-    return _rendering_statistics(model, images, latent_modes=()).log_prob
+    return _rendering_statistics(model, images, ['log_prob'])['log_prob']
   return model.log_prob(_in_dtype_of(model, images))
 
 
@@ -308,19 +295,21 @@ def _in_dtype_of(model, images):
 
 _OF_LOG_PROB = {'log_prob', 'bits_per_dim', 'density', 'volume', 'score_norm'}
 _OF_ELBO = {'elbo', *(f'elbo_{name}' for name in ELBO_COMPONENTS)}
-_LATENTS = {f'nrm_latent_{mode}': mode for mode in LATENT_MODES}
+# By the names that the model gives them.
 _OF_RENDERING = {
-  'logits',
-  'nrm_log_prob',
-  *_LATENTS,
-  'nrm_layer_etas',
-  'nrm_layer_reconstructions',
+  'logits': 'logits',
+  'nrm_log_prob': 'log_prob',
+  'nrm_latent_eta': 'latent_eta',
+  'nrm_latent_mode_normalised': 'latent_mode_normalized',
+  'nrm_latent_rpn': 'latent_rpn',
+  'nrm_latent_layerwise': 'latent_layerwise',
+  'nrm_layer_etas': 'layer_etas',
+  'nrm_layer_reconstructions': 'layer_reconstructions',
 }
 _NEEDS = {
   **dict.fromkeys(
     _OF_RENDERING,
-    'a distribution with a method `rendering_statistics`, such as '
-    'NeuralRenderingModel.from_keras(classifier)',
+    'a classifier read backwards, NeuralRenderingModel.from_keras(classifier)',
   ),
   'log_prob': (
     'a distribution over images, but the `log_prob` of a NeuralRenderingModel '
@@ -354,11 +343,7 @@ _NAMES = (
   'elbo',
   *(f'elbo_{name}' for name in ELBO_COMPONENTS),
   'latent',
-  'logits',
-  'nrm_log_prob',
-  *_LATENTS,
-  'nrm_layer_etas',
-  'nrm_layer_reconstructions',
+  *_OF_RENDERING,
   'background_log_prob',
   'ensemble_log_probs',
   'png_bits_per_dim',

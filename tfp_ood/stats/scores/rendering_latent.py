@@ -35,8 +35,7 @@ class RenderingLatent(Score):
 
     Args:
       mode: how the latents are normalized, one of
-        `tfp_ood.distributions.LATENT_MODES`; see
-        `NeuralRenderingModel.log_prob_terms`.
+        the latent terms of `tfp_ood.distributions.NeuralRenderingModel`.
 
     Raises:
       ValueError: if `mode` is unknown.

@@ -13,8 +13,8 @@ class RenderingLogProb(Score):
 
       score = -(reconstruction + latent + label)
 
-  the terms of `NeuralRenderingModel.log_prob_terms`, the latent one with the
-  mode `'mode_normalised'`. The pixels of the first term outnumber the others:
+  the terms of `NeuralRenderingModel.image_log_prob_terms`, the latent one with the
+  mode `'mode_normalized'`. The pixels of the first term outnumber the others:
   `RenderingLatent` leaves them out.
 
   #### Example
