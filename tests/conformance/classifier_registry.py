@@ -94,6 +94,25 @@ def _twice(library, images):
   return k.Dense(3)(k.Flatten()(doubled))
 
 
+def _pre_activation(library, images):
+  """A skip connection past a rectifier: its pre-activations have two users."""
+  k = library.layers
+  first = _conv(k, activation=None, padding='same')(images)
+  branch = _conv(k, padding='same')(k.ReLU()(first))
+  second = k.ReLU()(k.Average()([first, branch]))
+  return k.Dense(3)(k.Flatten()(second))
+
+
+def _operators(library, images):
+  """Operations of the functional API that are no layers."""
+  k = library.layers
+  features = _conv(k, 2, padding='same')(images * 2.0 - 1.0)
+  features = (features + images) / 3.0
+  relu6 = tf.nn.relu6 if library is tf_keras else keras.ops.relu6
+  features = relu6(4.0 - features) - library.activations.relu(features)
+  return k.Dense(3)(k.Flatten()(features))
+
+
 def _nested(library, images):
   k = library.layers
   inner_images = k.Input([6, 6, 2])
@@ -260,6 +279,17 @@ CLASSIFIERS = {
       k.Dense(3),
     ],
   ),
+  'batch normalization, other axes': _sequential(
+    2,
+    [6, 5, 2],
+    lambda k: [
+      k.BatchNormalization(axis=1),
+      _conv(k),
+      k.BatchNormalization(axis=-2),
+      _conv(k, 2, 2),
+      *_head(k),
+    ],
+  ),
   'dropout': _sequential(
     2,
     [6, 6, 2],
@@ -312,6 +342,89 @@ CLASSIFIERS = {
       *_head(k),
     ],
   ),
+  'clipped rectifier': _sequential(
+    7,
+    [6, 6, 2],
+    lambda k: [
+      _conv(k, activation=None),
+      k.ReLU(max_value=0.75),
+      k.MaxPooling2D(),
+      _conv(k, 2, 1, activation='relu6'),
+      k.Flatten(),
+      k.Dense(4),
+      k.ReLU(max_value=0.5, negative_slope=0.25),
+      k.Dense(3),
+    ],
+  ),
+  'rectifier with a threshold': _sequential(
+    2,
+    [6, 6, 2],
+    lambda k: [
+      _conv(k, activation=None),
+      k.ReLU(threshold=0.5),
+      k.MaxPooling2D(),
+      k.Flatten(),
+      k.Dense(4),
+      k.ReLU(threshold=0.25),
+      k.Dense(3),
+    ],
+  ),
+  'activations that are layers': _sequential(
+    2,
+    [6, 6, 2],
+    lambda k: [
+      _conv(k, activation=k.LeakyReLU(0.3)),
+      k.Activation('linear'),
+      _conv(k, 2, activation=k.ReLU()),
+      *_head(k),
+    ],
+  ),
+  'separable': _sequential(
+    2,
+    [6, 6, 2],
+    lambda k: [
+      k.SeparableConv2D(
+        3, 3, strides=2, padding='same', depth_multiplier=2, activation='relu'
+      ),
+      k.SeparableConv2D(2, 2, dilation_rate=2, use_bias=False),
+      k.ReLU(),
+      *_head(k),
+    ],
+  ),
+  'grouped': _sequential(
+    2,
+    [5, 5, 4],
+    lambda k: [
+      _conv(k, 6, groups=2, strides=2, padding='same'),
+      _conv(k, 3, 2, groups=3, use_bias=False),
+      *_head(k),
+    ],
+  ),
+  'transposed': _sequential(
+    3,
+    [3, 3, 2],
+    lambda k: [
+      k.Conv2DTranspose(3, 3, strides=2, padding='same', activation='relu'),
+      k.Conv2DTranspose(2, (2, 3), strides=(1, 2), activation='relu'),
+      k.Conv2DTranspose(1, 2, strides=3, output_padding=1, use_bias=False),
+      k.ReLU(),
+      *_head(k),
+    ],
+  ),
+  'constants': _sequential(
+    1,
+    [5, 5, 2],
+    lambda k: [
+      k.Normalization(mean=[0.2, -0.3], variance=[0.5, 2.0]),
+      k.Rescaling([0.5, 2.0]),
+      _conv(k),
+      k.Identity(),
+      k.GaussianDropout(0.2),
+      *_head(k),
+    ],
+  ),
+  'pre-activation': _functional(3, [4, 4, 2], _pre_activation),
+  'operators': _functional(4, [4, 4, 2], _operators),
   'residual': _functional(3, [5, 5, 2], _residual),
   'concatenation': _functional(3, [4, 4, 2], _concatenation),
   'difference': _functional(2, [5, 5, 2], _difference),

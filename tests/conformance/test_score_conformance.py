@@ -66,7 +66,7 @@ def test_reads_statistics_that_there_are(name):
     log_prob = elbo_terms = codes = None
 
   class Classifier:
-    rendering_statistics = None
+    statistics_names = ('latent_eta',)
 
   available = set()
   for model in (Flow(), Autoencoder(), Classifier()):

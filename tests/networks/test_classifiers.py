@@ -105,7 +105,7 @@ def test_identities_at_full_size_in_single_precision(name):
   np.testing.assert_allclose(rendered, gradient, rtol=0, atol=1e-4 * size)
   # The logit is the image times its rendering, and what the biases render.
   by_pixels = tf.reduce_sum(scaled * rendered, axis=[1, 2, 3])
-  etas = nrm.rendering_statistics(images).layer_etas
+  etas, _ = nrm.layer_terms(images)
   _, class_bias = nrm.network.biases()
   by_biases = tf.reduce_sum(etas, axis=1)  # Over a variance of one.
   by_biases += tf.gather(class_bias[0], inferred.label)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from conformance import classifier_registry as registry
 
 from tfp_ood import networks
 
@@ -13,10 +14,14 @@ _SHAPE = [8, 8, 3]
 _LABELS = tf.constant([0, 2, 1, 2, 0, 1])
 
 
-def _classifier(dropout=0.0, momentum=0.9, seed=0):
-  tf_keras.utils.set_random_seed(seed)
-  layers = tf_keras.layers
-  return tf_keras.Sequential(
+both_libraries = pytest.mark.parametrize('library', list(registry.LIBRARIES))
+
+
+def _classifier(dropout=0.0, momentum=0.9, library='tf_keras'):
+  library = registry.LIBRARIES[library]
+  library.utils.set_random_seed(0)
+  layers = library.layers
+  return library.Sequential(
     [
       layers.Input(_SHAPE),
       layers.Conv2D(4, 3, bias_initializer='random_normal'),
@@ -52,27 +57,34 @@ def _train(network, images):
   )
 
 
-def test_a_pass_in_training_is_that_of_keras():
-  model = _classifier()
+@both_libraries
+@pytest.mark.parametrize(
+  'name',
+  # Others do in training what they do in evaluation.
+  [
+    'batch normalization',
+    'batch normalization, other axes',
+    'dropout',
+    'constants',
+    'nested',
+  ],
+)
+def test_a_pass_in_training_is_that_of_keras(name, library):
+  model = registry.classifier(name, library)
+  for layer in model.layers:
+    for attribute in ('rate', 'stddev'):
+      if hasattr(layer, attribute):
+        setattr(layer, attribute, 0.0)
+  network = networks.PiecewiseLinearNetwork(model)
+  x = registry.inputs(network, 6)
   before = _values(model.weights)
-  expected = model(_images(), training=True)
+  expected = model(x, training=True)
   moved = _values(model.weights)
   model.set_weights(before)
-  network = networks.PiecewiseLinearNetwork(model)
-  actual = network.propagate(_images(), training=True).logits
-  np.testing.assert_allclose(actual, expected, atol=1e-5)
+  actual = network.propagate(x, training=True).logits
+  np.testing.assert_allclose(actual, expected, rtol=1e-10)
   for value, other in zip(_values(model.weights), moved, strict=True):
-    # Keras corrects variances by n / (n - 1), for 54 positions at least.
-    np.testing.assert_allclose(value, other, atol=2e-3)
-  largest = [
-    np.max(np.abs(other - start))
-    for other, start in zip(moved, before, strict=True)
-  ]
-  assert sum(change > 1e-2 for change in largest) == 4
-  assert any(
-    np.any(value != start)
-    for value, start in zip(_values(model.weights), before, strict=True)
-  )
+    np.testing.assert_allclose(value, other, rtol=1e-10)
 
 
 def test_evaluation_leaves_the_statistics_alone():
@@ -87,7 +99,8 @@ def test_evaluation_leaves_the_statistics_alone():
 
 def test_the_rendering_takes_the_statistics_of_the_batch_for_constants():
   # Without momentum, those of evaluation are those of the last batch.
-  network = networks.PiecewiseLinearNetwork(_classifier(momentum=0.0))
+  model = _classifier(momentum=0.0, library='keras')
+  network = networks.PiecewiseLinearNetwork(model)
   _, propagated, trained = _train(network, _images())
   evaluated = network.render(_LABELS, images=_images())
   for actual, expected in zip(
@@ -226,10 +239,64 @@ def test_gradients_of_losses_are_not_normalized():
     np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
+@both_libraries
 @pytest.mark.parametrize('normalize_renderings', [False, True])
-def test_training_in_a_graph(normalize_renderings):
+def test_the_zero_image_is_normalized_as_the_batch_was(
+  library, normalize_renderings
+):
+  # Without momentum, those of evaluation are those of the last batch.
   network = networks.PiecewiseLinearNetwork(
-    _classifier(dropout=0.2), normalize_renderings
+    _classifier(momentum=0.0, library=library), normalize_renderings
+  )
+  normalizations = [
+    layer
+    for layer in (*network.model.layers, *network.rendering_normalizations)
+    if 'normalization' in layer.name
+  ]
+  assert len(normalizations) == (5 if normalize_renderings else 2)
+  for layer in normalizations:
+    layer.momentum = 0.0
+    layer.fused = False  # Without Bessel's correction.
+  before = network.render_zero_image()
+  _, _, rendered = _train(network, _images())
+  gathered = _values(network.variables)
+  statistics = rendered.batch_statistics
+  assert len(statistics) == len(normalizations)
+  for one, other in zip(
+    tf.nest.flatten(network.render_zero_image(statistics)),
+    tf.nest.flatten(network.render_zero_image()),
+    strict=True,
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+  for one, other in zip(
+    tf.nest.flatten(network.biases(statistics)),
+    tf.nest.flatten(network.biases()),
+    strict=True,
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+  moved = network.render_zero_image().image - before.image
+  assert np.abs(moved).max() > 1e-3
+  for variable, value in zip(network.variables, gathered, strict=True):
+    np.testing.assert_array_equal(variable, value)
+
+
+def test_the_zero_image_is_rendered_from_all_classes():
+  network = networks.PiecewiseLinearNetwork(_classifier())
+  zeros = network.zero_images(3)
+  rendered = network.render([0, 1, 2], images=zeros)
+  of_all = network.render_zero_image()
+  for one, other in zip(
+    tf.nest.flatten(of_all), tf.nest.flatten(rendered), strict=True
+  ):
+    expected = tf.reduce_sum(other, axis=0, keepdims=True)
+    np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-5)
+
+
+@both_libraries
+@pytest.mark.parametrize('normalize_renderings', [False, True])
+def test_training_in_a_graph(library, normalize_renderings):
+  network = networks.PiecewiseLinearNetwork(
+    _classifier(dropout=0.2, library=library), normalize_renderings
   )
   variables = network.trainable_variables
 

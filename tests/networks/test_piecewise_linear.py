@@ -12,7 +12,7 @@ import tf_keras
 from conformance import classifier_registry as registry
 
 from tfp_ood import networks
-from tfp_ood.networks import _keras_graph
+from tfp_ood.networks.switch_layer import MaxPool, Rectifier
 
 _LABELS = tf.constant([0, 2, 1, 2])
 
@@ -98,13 +98,19 @@ def test_logits_features_and_gradients_are_those_of_the_model(name, library):
       _close(one, other)
 
 
+# Layers that add something other than a bias.
+_HAVE_CONSTANTS = {
+  'batch normalization',
+  'batch normalization, other axes',
+  'clipped rectifier',
+  'constants',
+  'operators',
+  'reshape',
+}
+
+
 @pytest.mark.parametrize(
-  'name',
-  [
-    n
-    for n in registry.CLASSIFIERS
-    if n not in ('batch normalization', 'reshape')
-  ],
+  'name', [n for n in registry.CLASSIFIERS if n not in _HAVE_CONSTANTS]
 )
 @both_libraries
 def test_eta_is_of_the_gradients_of_the_biases(name, library):
@@ -218,8 +224,8 @@ def test_a_layer_with_switches_is_linear(name):
 def test_ties_and_zeros_are_off_and_the_first():
   layer = networks.SwitchLayer(
     [
-      _keras_graph.Rectifier(0.0, 'relu'),
-      _keras_graph.MaxPool((2, 2), (2, 2), 'valid', 'pool'),
+      Rectifier(0.0, 'relu'),
+      MaxPool((2, 2), (2, 2), 'valid', 'pool'),
     ]
   )
   layer.set_shape([2, 2, 1])

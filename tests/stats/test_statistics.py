@@ -5,7 +5,6 @@
 import collections
 import functools
 import math
-import types
 
 import numpy as np
 import pytest
@@ -21,10 +20,6 @@ _SIZE = 192
 _Terms = collections.namedtuple('_Terms', ['density', 'volume'])
 _ElboTerms = collections.namedtuple(
   '_ElboTerms', ['reconstruction', 'log_prior', 'posterior_entropy']
-)
-_RenderingStatistics = collections.namedtuple(
-  '_RenderingStatistics',
-  ['logits', 'latent', 'log_prob', 'layer_etas', 'layer_reconstructions'],
 )
 
 
@@ -82,7 +77,17 @@ class _Encoder(_Model):
 class _Classifier:
   """A linear classifier with what a neural rendering model gives of images."""
 
-  network = types.SimpleNamespace(input_shape=tf.TensorShape(_SHAPE))
+  image_shape = tf.TensorShape(_SHAPE)
+  statistics_names = (
+    'log_prob',
+    'logits',
+    'latent_eta',
+    'latent_mode_normalized',
+    'latent_rpn',
+    'latent_layerwise',
+    'layer_etas',
+    'layer_reconstructions',
+  )
 
   def __init__(self, scale=1.0):
     self.scale = scale
@@ -95,18 +100,19 @@ class _Classifier:
   def log_prob(self, label, switches, image):
     raise AssertionError('this is not of images')
 
-  log_prob_terms = log_prob
-
-  def rendering_statistics(self, images, latent_modes=('mode_normalised',)):
-    self.calls.append(latent_modes)
+  def statistics(self, images, names):
+    self.calls.append(tuple(names))
     x = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2, 3]) * self.scale
-    return _RenderingStatistics(
-      logits=tf.stack([x, -x, 2 * x, 1 + x], axis=-1),
-      latent={mode: x - len(mode) for mode in latent_modes},
-      log_prob=-3 * x,
-      layer_etas=tf.stack([x, 5 * x], axis=-1),
-      layer_reconstructions=tf.stack([-x, -x, -6 * x], axis=-1),
-    )
+    values = {
+      'logits': tf.stack([x, -x, 2 * x, 1 + x], axis=-1),
+      'log_prob': -3 * x,
+      'layer_etas': tf.stack([x, 5 * x], axis=-1),
+      'layer_reconstructions': tf.stack([-x, -x, -6 * x], axis=-1),
+    }
+    return {
+      name: values.get(name, x - len(name.removeprefix('latent_')))
+      for name in names
+    }
 
 
 def _images(count=5, seed=0, dtype=np.uint8):
@@ -530,13 +536,13 @@ def test_statistics_of_a_classifier_are_those_of_its_renderings():
 def test_a_classifier_runs_once_for_the_latents_asked_for():
   classifier = _Classifier()
   statistics = stats.Statistics(classifier)
-  for names, modes in (
-    (statistics.names, ('eta', 'mode_normalised', 'rpn', 'layerwise')),
-    (['nrm_latent_rpn', 'logits'], ('rpn',)),
-    (['nrm_layer_etas', 'nrm_log_prob', 'logits'], ()),
+  for names, own in (
+    (statistics.names, classifier.statistics_names),
+    (['nrm_latent_rpn', 'logits'], ('latent_rpn', 'logits')),
+    (['nrm_layer_etas', 'nrm_log_prob'], ('layer_etas', 'log_prob')),
   ):
     assert list(statistics(_images(), names)) == list(names)
-    assert [set(modes)] == [set(call) for call in classifier.calls]
+    assert [set(own)] == [set(call) for call in classifier.calls]
     classifier.calls.clear()
   statistics(_images(), ['png_bits_per_dim'])
   assert not classifier.calls
@@ -574,7 +580,7 @@ def test_only_a_classifier_is_rendered(name):
   statistics = stats.Statistics(_Flow())
   assert name not in statistics.names
   with pytest.raises(
-    ValueError, match=f"'{name}' needs .*method `rendering_statistics`, such"
+    ValueError, match=f"'{name}' needs a classifier read backwards"
   ):
     statistics.check([name])
 
@@ -585,7 +591,7 @@ def test_a_classifier_takes_images_of_its_shape(shape):
     stats.Statistics(_Classifier())(np.zeros(shape, np.uint8), ['logits'])
 
 
-def test_every_latent_mode_is_a_statistic():
-  assert _LATENTS == [
-    f'nrm_latent_{mode}' for mode in distributions.LATENT_MODES
-  ]
+def test_every_statistic_of_a_classifier_is_there():
+  names = [name.replace('normalised', 'normalized') for name in _OF_CLASSIFIER]
+  own = [name.removeprefix('nrm_') for name in names]
+  assert set(own) == set(_Classifier.statistics_names)

@@ -14,7 +14,6 @@ from tfp_ood.distributions.rendering.neural_rendering_model import (
   JointMap,
   NeuralRenderingModel,
   RenderingInference,
-  RenderingStatistics,
   RenderingTerms,
 )
 from tfp_ood.distributions.rendering.structured_switch_prior import (
@@ -69,7 +68,6 @@ __all__ = [
   'PixelCategorical',
   'RawPixelDistribution',
   'RenderingInference',
-  'RenderingStatistics',
   'RenderingTerms',
   'StructuredSwitchPrior',
   'VampPrior',

@@ -6,6 +6,7 @@ from tfp_ood.networks.adaptive_batch_normalization import (
   AdaptiveBatchNormalization,
   statistics_of_the_batch,
 )
+from tfp_ood.networks.batch_statistics import with_batch_statistics
 from tfp_ood.networks.classifiers import (
   alexnet_like,
   all_cnn_c,
@@ -48,4 +49,5 @@ __all__ = [
   'small_resnet',
   'statistics_of_the_batch',
   'trackable_parts',
+  'with_batch_statistics',
 ]

@@ -3,13 +3,14 @@
 """A classifier as affine maps between switches."""
 
 import collections
-import contextlib
 
 import tensorflow as tf
 import tf_keras
 
-from tfp_ood.networks import _keras_graph
-from tfp_ood.networks.switch_layer import SwitchLayer
+from tfp_ood.networks._batch_normalization import NormalizationMap
+from tfp_ood.networks._keras_graph import read_keras_graph
+from tfp_ood.networks._network_pass import NetworkPass
+from tfp_ood.networks._switch_steps import with_switch_layers
 from tfp_ood.networks.tracking import trackable_parts
 
 __all__ = ['PiecewiseLinearNetwork', 'Propagated', 'Rendered']
@@ -18,7 +19,9 @@ Propagated = collections.namedtuple(
   'Propagated', ['logits', 'features', 'pre_activations']
 )
 Rendered = collections.namedtuple(
-  'Rendered', ['image', 'features', 'pre_activations', 'class_score']
+  'Rendered',
+  ['image', 'features', 'pre_activations', 'class_score', 'batch_statistics'],
+  defaults=[()],
 )
 
 
@@ -36,11 +39,15 @@ class PiecewiseLinearNetwork(tf.Module):
   with given ones, for which everything is affine in the image. `render` goes
   back from a class, by the adjoint of the network with its switches frozen.
 
+  A rectifier that is clipped, such as `min(relu(u), 6)`, is two layers with an
+  affine map between them, `6 - relu(6 - relu(u))`. A network that computes in
+  half precision takes and returns float32.
+
   With `normalize_renderings` every rendering is batch-normalized on its way back,
   by layers of its own, `rendering_normalizations`, as the authors of the neural
-  rendering model do. That lets classifiers of any scale render images, but what
-  is rendered is the adjoint no more: identities between logits and renderings
-  hold without it only.
+  rendering model do. Classifiers of any scale can then render images, but the
+  renderings are no longer the adjoint: identities between logits and renderings
+  hold only without it.
 
   #### Examples
 
@@ -80,8 +87,9 @@ class PiecewiseLinearNetwork(tf.Module):
     super().__init__(name=name)
     self.model = model
     self._parts = trackable_parts(model)
-    steps, self._input, self._output = _keras_graph.read_keras_graph(model)
-    self._steps, self._layers = _with_switch_layers(steps)
+    self._dtype = _floating_dtype(model)
+    steps, self.input_name, self.output_name = read_keras_graph(model)
+    self._steps, self._layers = with_switch_layers(steps)
     self.rendering_normalizations = []
     self.input_shape = tf.TensorShape(model.inputs[0].shape[1:])
     if not self.input_shape.is_fully_defined():
@@ -103,6 +111,17 @@ class PiecewiseLinearNetwork(tf.Module):
       )
     if normalize_renderings:
       self.rendering_normalizations = self._make_normalizations()
+
+  @property
+  def steps(self):
+    """What the network does, in the order of computation.
+
+    A list of tuples `operation, inputs, output`. The operation is a `SwitchLayer`
+    or an affine map, which is called with a list of `Tensor`s; `inputs` is a list
+    of the names of values, and `output` a name. Those of the network's own input
+    and output are `input_name` and `output_name`.
+    """
+    return self._steps
 
   @property
   def layers(self):
@@ -128,7 +147,7 @@ class PiecewiseLinearNetwork(tf.Module):
       `Propagated`: `logits`, `[batch, num_classes]`, and lists of `features` and
       `pre_activations`, a `Tensor` for each layer.
     """
-    return self._run(images, _switch_by(switches), training)
+    return self._propagated(self._pass(images, _switch_by(switches), training))
 
   def render(self, labels, switches=None, images=None):
     """Goes back from a class to the image, through given switches.
@@ -151,6 +170,7 @@ class PiecewiseLinearNetwork(tf.Module):
       pre_activations: list of the renderings after the switches of their own
         layer, `s(l) * h(l)` at the chosen positions.
       class_score: `[batch]`, the logit of the label less its bias, at `images`.
+      batch_statistics: empty; see `propagate_and_render`.
     """
     if images is None:
       images = self.zero_images(tf.shape(labels)[0])
@@ -160,34 +180,97 @@ class PiecewiseLinearNetwork(tf.Module):
     return rendered
 
   def propagate_and_render(
-    self, images, choose_labels, switches=None, training=False
+    self,
+    images,
+    choose_labels,
+    switches=None,
+    training=False,
+    normalize=True,
   ):
     """Goes up to the logits and back from one of them, once each way.
+
+    In training, the renderings take the statistics of the batch and what dropout
+    has drawn as constants; a gradient of the renderings sees that the statistics
+    depend on the weights.
 
     Args:
       images: `Tensor` of shape `[batch, *input_shape]`.
       choose_labels: function from the logits, `[batch, num_classes]`, to the
-        classes where to turn round, integers of shape `[batch]`.
+        classes from which to go back, integers of shape `[batch]`.
       switches: list of the layers' switches, `[batch, ...]`; `None` for those that
         `images` set.
       training: Python `bool`; see `propagate`.
+      normalize: Python `bool`, whether renderings go through
+        `rendering_normalizations`, if there are any. Without, they are exact.
 
     Returns:
       labels: what `choose_labels` returned.
       propagated: `Propagated`.
-      rendered: `Rendered`; see `render`.
+      rendered: `Rendered`; see `render`. In training `batch_statistics` says how
+        the batch was normalized, for `biases` and `render_zero_image`.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(images)
-      way_back = _WayBack(tape)
-      propagated = self._run(images, _switch_by(switches), training, way_back)
-      labels = choose_labels(propagated.logits)
-      _, class_bias = self.biases()
-      scores = tf.gather(propagated.logits - class_bias, labels, batch_dims=1)
-    gradients = way_back.render(
-      scores, [images, propagated.features, propagated.pre_activations]
+    up = self._pass(images, _switch_by(switches), training, can_go_back=True)
+    propagated = self._propagated(up)
+    labels = choose_labels(propagated.logits)
+    templates = tf.one_hot(labels, self.num_classes, dtype=up.logits.dtype)
+    statistics = list(up.coefficients)
+    gradients = self._in_dtype(
+      up.back(templates, self._normalizer(training, statistics))
+      if normalize
+      else up.back(templates)
     )
-    return labels, propagated, Rendered(*gradients, scores)
+    _, class_bias = self.biases()
+    scores = tf.gather(propagated.logits - class_bias, labels, batch_dims=1)
+    rendered = Rendered(
+      *gradients, scores, tuple(statistics) if training else ()
+    )
+    return labels, propagated, rendered
+
+  def render_zero_image(self, batch_statistics=()):
+    """Goes up from the zero image and back from all logits together.
+
+    Args:
+      batch_statistics: those of `Rendered`, by which to normalize as the images
+        were in training. By default everything is as in evaluation.
+
+    Returns:
+      `Rendered`, of a batch of one.
+    """
+    given = iter(batch_statistics) if batch_statistics else None
+    up = self._pass(
+      self.zero_images(),
+      _switch_by(None),
+      can_go_back=True,
+      coefficients=given,
+    )
+    gradients = self._in_dtype(
+      up.back(tf.ones_like(up.logits), self._normalizer(given=given))
+    )
+    _, class_bias = self.biases(batch_statistics)
+    scores = self._in_dtype(up.logits) - class_bias
+    return Rendered(*gradients, tf.reduce_sum(scores, axis=-1))
+
+  def _normalizer(self, training=False, found=None, given=None):
+    """Returns the function that renderings go through on their way back.
+
+    Args:
+      training: Python `bool`.
+      found: list to which coefficients are added in the order of use.
+      given: iterator over coefficients to use again.
+    """
+
+    def normalize(h, index):
+      if index >= len(self.rendering_normalizations):
+        return h
+      layer = self.rendering_normalizations[index]
+      output, _, coefficients = NormalizationMap(layer).call_and_transpose(
+        [h], training, None if given is None else next(given)
+      )
+      if found is not None:
+        found.append(coefficients)
+      return output
+
+    return normalize
 
   def zero_images(self, count=1):
     """Returns `Tensor` of zeros, `[count, *input_shape]`."""
@@ -207,32 +290,35 @@ class PiecewiseLinearNetwork(tf.Module):
       for layer, u in zip(self._layers, pre_activations, strict=True)
     ]
 
-  def biases(self):
+  def biases(self, batch_statistics=()):
     """Returns what the affine maps add by themselves.
+
+    Args:
+      batch_statistics: those of `Rendered`, for what they added in training.
 
     Returns:
       biases: list of `Tensor`s of shape `[1, ...]`, `b(l)` for each layer.
       class_bias: `Tensor` of shape `[1, num_classes]`, `c`.
     """
-    result = self._run(
+    up = self._pass(
       self.zero_images(),
-      lambda layer, u, index: tf.zeros([1, *layer.feature_shape], self.dtype),
+      lambda layer, u, index: tf.zeros([1, *layer.feature_shape], u.dtype),
+      coefficients=iter(batch_statistics) if batch_statistics else None,
     )
+    result = self._propagated(up)
     return result.pre_activations, result.logits
 
   @property
   def dtype(self):
-    """The dtype of the weights."""
-    # A dropout layer of Keras 3 has a seed among its variables.
-    dtypes = [tf.as_dtype(weight.dtype) for weight in self.model.weights]
-    return next((d for d in dtypes if d.is_floating), tf.float32)
+    """The dtype of images and logits: that of the weights, at least float32."""
+    return self._dtype
 
   def _set_shapes(self):
     def apply(layer, u, index):
       layer.set_shape(u.shape[1:])
       return layer.apply(u)
 
-    return self._run(self.zero_images(), apply).logits
+    return self._pass(self.zero_images(), apply).logits
 
   def _make_normalizations(self):
     shapes = [self.input_shape, *(x.feature_shape for x in self._layers[:-1])]
@@ -245,40 +331,25 @@ class PiecewiseLinearNetwork(tf.Module):
       normalizations.append(layer)
     return normalizations
 
-  def _run(self, images, switch, training=False, way_back=None):
-    """Computes all steps.
+  def _pass(self, images, switch, training=False, **kwargs):
+    return NetworkPass(
+      self._steps,
+      self.input_name,
+      self.output_name,
+      images,
+      switch,
+      training,
+      **kwargs,
+    )
 
-    Args:
-      images: `Tensor` of shape `[batch, *input_shape]`.
-      switch: function from a layer, its pre-activations and its number to its
-        features.
-      training: Python `bool`.
-      way_back: `_WayBack`, where there will be a rendering.
+  def _propagated(self, up):
+    return Propagated(
+      *self._in_dtype((up.logits, up.features, up.pre_activations))
+    )
 
-    Returns:
-      `Propagated`.
-    """
-
-    def mark(values, index):
-      if way_back and index < len(self.rendering_normalizations):
-        normalization = self.rendering_normalizations[index]
-        return way_back.through(normalization, values, training)
-      return values
-
-    pause = way_back.pause if way_back else contextlib.nullcontext
-    values = {self._input: mark(images, 0)}
-    features, pre_activations = [], []
-    for operation, inputs, output in self._steps:
-      arguments = [values[name] for name in inputs]
-      if isinstance(operation, SwitchLayer):
-        pre_activations.append(arguments[0])
-        features.append(switch(operation, arguments[0], len(features)))
-        values[output] = mark(features[-1], len(features))
-      elif training and operation.train:
-        values[output] = operation.train(arguments, pause)
-      else:
-        values[output] = operation.function(arguments)
-    return Propagated(values[self._output], features, pre_activations)
+  def _in_dtype(self, values):
+    """Casts what layers of half precision return."""
+    return tf.nest.map_structure(lambda x: tf.cast(x, self.dtype), values)
 
 
 def _switch_by(switches):
@@ -288,76 +359,8 @@ def _switch_by(switches):
   return lambda layer, u, index: layer.apply_frozen(u, switches[index])
 
 
-class _WayBack:
-  """A rendering to come, which goes back through what a tape records."""
-
-  def __init__(self, tape):
-    self._tape = tape
-    self._is_rendering = False
-
-  def pause(self):
-    """Returns a context manager; what it sees are constants to the rendering."""
-    return self._tape.stop_recording()
-
-  def render(self, scores, values):
-    """Returns the gradients of scores, by way of the normalizations."""
-    self._is_rendering = True
-    gradients = self._tape.gradient(
-      scores,
-      values,
-      unconnected_gradients=tf.UnconnectedGradients.ZERO,
-    )
-    self._is_rendering = False
-    return gradients
-
-  def through(self, normalization, values, training):
-    """Returns the values; their renderings will be normalized.
-
-    The gradients of losses, which come back the same way, are not.
-    """
-
-    @tf.custom_gradient
-    def identity(values):
-      def back(h):
-        return normalization(h, training=training) if self._is_rendering else h
-
-      return tf.identity(values), back
-
-    return identity(values)
-
-
-def _with_switch_layers(steps):
-  """Makes layers of rectifiers and max pools.
-
-  A rectifier and a max pool that follow each other, with nothing else in
-  between, are one layer: both are monotone, so their order does not matter.
-
-  Args:
-    steps: list of `_keras_graph.Step`.
-
-  Returns:
-    The steps with `SwitchLayer`s for operations, and the list of these.
-  """
-  num_consumers = collections.Counter(n for step in steps for n in step.inputs)
-  follower = {step.inputs[0]: step for step in steps if len(step.inputs) == 1}
-  result, layers, taken_in = [], [], set()
-  for step in steps:
-    if isinstance(step.operation, _keras_graph.Affine):
-      result.append(step)
-      continue
-    if step.output in taken_in:
-      continue
-    operations, output = [step.operation], step.output
-    following = follower.get(output) if num_consumers[output] == 1 else None
-    if following and _are_one_layer(step.operation, following.operation):
-      operations.append(following.operation)
-      output = following.output
-      taken_in.add(output)
-    layers.append(SwitchLayer(operations))
-    result.append(_keras_graph.Step(layers[-1], step.inputs, output))
-  return result, layers
-
-
-def _are_one_layer(first, second):
-  kinds = {type(first), type(second)}
-  return kinds == {_keras_graph.Rectifier, _keras_graph.MaxPool}
+def _floating_dtype(model):
+  # A dropout layer of Keras 3 has a seed among its variables.
+  dtypes = [tf.as_dtype(weight.dtype) for weight in model.weights]
+  dtypes = [dtype for dtype in dtypes if dtype.is_floating]
+  return tf.float64 if tf.float64 in dtypes[:1] else tf.float32

@@ -2,14 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A layer of switches: a max pool and a rectifier, or one of the two."""
 
+import collections
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from tfp_ood.networks import _keras_graph
+__all__ = ['MaxPool', 'Rectifier', 'SwitchLayer']
 
-__all__ = ['SwitchLayer']
+# Lets through what is above a threshold, and multiplies the rest by a slope.
+Rectifier = collections.namedtuple(
+  'Rectifier', ['slope', 'name', 'threshold'], defaults=[0.0]
+)
+# A `size` of `None` is that of the whole image.
+MaxPool = collections.namedtuple(
+  'MaxPool', ['size', 'strides', 'padding', 'name']
+)
 
 
 class SwitchLayer:
@@ -19,8 +27,8 @@ class SwitchLayer:
   `dict` of `Tensor`s of shape `[batch, *feature_shape]`:
 
   - `is_on`, where there is a rectifier: boolean, whether it lets the unit
-    through, `u > 0`; a unit that is off is multiplied by the slope of the
-    rectifier, zero for a ReLU.
+    through, `u > threshold`, which is zero as a rule; a unit that is off is
+    multiplied by the slope of the rectifier, zero for a ReLU.
   - `position`, where there is a pool: int32, which of the pool's window, row by
     row, has the maximum, the first of equals.
 
@@ -29,8 +37,7 @@ class SwitchLayer:
   #### Examples
 
   >>> import tensorflow as tf
-  >>> from tfp_ood.networks import _keras_graph
-  >>> layer = SwitchLayer([_keras_graph.Rectifier(0.0, 'relu')])
+  >>> layer = SwitchLayer([Rectifier(slope=0.0, name='relu')])
   >>> layer.set_shape([3])
   >>> switches = layer.switches(tf.constant([[-1.0, 2.0, 3.0]]))
   >>> switches['is_on'].numpy().tolist()
@@ -43,11 +50,10 @@ class SwitchLayer:
     """Instantiates the layer.
 
     Args:
-      operations: list of a `_keras_graph.Rectifier`, a `_keras_graph.MaxPool`, or
-        both, in either order.
+      operations: list of a `Rectifier`, a `MaxPool`, or both, in either order.
     """
-    self._rectifier = _only(operations, _keras_graph.Rectifier)
-    self._pool = _only(operations, _keras_graph.MaxPool)
+    self._rectifier = _only(operations, Rectifier)
+    self._pool = _only(operations, MaxPool)
     self.name = operations[0].name
     self.pre_activation_shape = None
     self.feature_shape = None
@@ -88,6 +94,8 @@ class SwitchLayer:
     g = self._max(u) if self._pool else u
     if self._rectifier is None:
       return g
+    if self._rectifier.threshold:
+      return tf.where(g > self._rectifier.threshold, g, tf.zeros_like(g))
     return tf.nn.leaky_relu(g, self.slope) if self.slope else tf.nn.relu(g)
 
   def switches(self, u):
@@ -99,7 +107,7 @@ class SwitchLayer:
       switches['position'] = tf.argmax(windows, axis=-2, output_type=tf.int32)
       u = self._max(u)
     if self._rectifier:
-      switches['is_on'] = u > 0
+      switches['is_on'] = u > self._rectifier.threshold
     return switches
 
   def apply_frozen(self, u, switches):

@@ -4,6 +4,7 @@
 
 import functools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from conformance import classifier_registry as registry
 from scipy import special, stats
 
 from tfp_ood import distributions, networks
+from tfp_ood.networks import _network_pass, piecewise_linear
 
 Model = distributions.NeuralRenderingModel
 
 _SHAPE = (2, 2, 1)
 _VARIANCE = 0.7
 _CLASS_PROBS = [0.2, 0.5, 0.3]
-_MODES = ('eta', 'mode_normalised', 'rpn', 'layerwise')
+_MODES = ('eta', 'mode_normalized', 'rpn', 'layerwise')
 
 both_libraries = pytest.mark.parametrize('library', list(registry.LIBRARIES))
 
@@ -145,8 +147,8 @@ def test_one_sample():
   'kwargs',
   [
     {},
-    {'normalisation': 'joint'},
-    {'normalisation': 'joint', 'compensated': True, 'variance': 3.0},
+    {'normalization': 'joint'},
+    {'normalization': 'joint', 'compensated': True, 'variance': 3.0},
   ],
 )
 def test_samples_are_drawn_from_the_model(kwargs):
@@ -182,7 +184,7 @@ def test_samples_are_drawn_from_the_model(kwargs):
 
 @pytest.mark.parametrize('compensated', [False, True])
 def test_one_constant_for_classes_and_switches(compensated):
-  nrm = _nrm(normalisation='joint', compensated=compensated)
+  nrm = _nrm(normalization='joint', compensated=compensated)
   labels, switches = _all_latents(nrm.network)
   parts = nrm.log_prob_parts(
     dict(
@@ -206,18 +208,18 @@ def test_one_constant_for_classes_and_switches(compensated):
   # The label term of scores remains that of the class prior.
   images = _pixels(4)
   np.testing.assert_allclose(
-    nrm.log_prob_terms(images).label,
+    nrm.image_log_prob_terms(images).label,
     np.log(np.take(_CLASS_PROBS, nrm.infer(images).label)),
   )
 
 
-def test_the_joint_normalisation_needs_a_normalizer():
-  nrm = _nrm(normalized=False, normalisation='joint')
+def test_the_joint_normalization_needs_a_normalizer():
+  nrm = _nrm(normalized=False, normalization='joint')
   sample = _nrm().sample(seed=1)
   for function in (lambda: nrm.sample(seed=1), lambda: nrm.log_prob(sample)):
     with pytest.raises(NotImplementedError, match='joint .*`log_normalizer`'):
       function()
-  assert np.isfinite(nrm.log_prob_terms(_pixels(2)).latent).all()
+  assert np.isfinite(nrm.image_log_prob_terms(_pixels(2)).latent).all()
 
 
 def test_in_graphs():
@@ -246,12 +248,12 @@ def test_without_a_normalizer_there_are_samples_but_no_log_prob():
   sample = nrm.sample(2, seed=[1, 2])
   with pytest.raises(NotImplementedError, match='Give `log_normalizer`'):
     nrm.log_prob(sample)
-  assert np.isfinite(nrm.log_prob_terms(_pixels(2)).latent).all()
+  assert np.isfinite(nrm.image_log_prob_terms(_pixels(2)).latent).all()
 
 
 def test_classes_are_equally_likely_unless_told():
   nrm = _nrm(class_probs=None)
-  terms = nrm.log_prob_terms(_pixels(3))
+  terms = nrm.image_log_prob_terms(_pixels(3))
   np.testing.assert_allclose(terms.label, np.log([1 / 3] * 3))
 
 
@@ -326,7 +328,7 @@ def _by_hand(nrm, images, mode):
       total += difference.reshape([len(images), -1]).mean(axis=1)
     return -np.prod(nrm.network.input_shape) * total
   eta = _eta(nrm, labels, switches)
-  if mode == 'mode_normalised':
+  if mode == 'mode_normalized':
     modes = [_eta(nrm, [label], of_zero)[0] for label in range(3)]
     eta -= np.take(modes, labels)
   return eta / _VARIANCE
@@ -346,7 +348,7 @@ def test_latent_terms_by_hand(mode, kind):
   latent = nrm.latent_log_prob(images, mode)
   assert latent.shape == [6]
   np.testing.assert_allclose(latent, expected, rtol=1e-10, atol=1e-10)
-  terms = nrm.log_prob_terms(images, mode)
+  terms = nrm.image_log_prob_terms(images, mode)
   assert isinstance(terms, distributions.RenderingTerms)
   np.testing.assert_array_equal(terms.latent, latent)
   inference = nrm.infer(images)
@@ -361,12 +363,13 @@ def test_latent_terms_by_hand(mode, kind):
 
 
 def test_modes():
-  assert distributions.LATENT_MODES == _MODES
   nrm = _nrm()
   images = _pixels(3)
-  default = nrm.latent_log_prob(images, 'mode_normalised')
+  default = nrm.latent_log_prob(images, 'mode_normalized')
   np.testing.assert_array_equal(nrm.latent_log_prob(images), default)
-  np.testing.assert_array_equal(nrm.log_prob_terms(images).latent, default)
+  np.testing.assert_array_equal(
+    nrm.image_log_prob_terms(images).latent, default
+  )
 
 
 @pytest.mark.parametrize('kind', ['dense', 'pooled'])
@@ -412,7 +415,7 @@ def test_layer_terms(name):
   rendered = nrm.render(inference.label, inference.switches)
   np.testing.assert_allclose(
     reconstruction[:, 0],
-    2 * _VARIANCE * nrm.log_prob_terms(images).reconstruction,
+    2 * _VARIANCE * nrm.image_log_prob_terms(images).reconstruction,
   )
   for index in range(num_layers):
     np.testing.assert_allclose(
@@ -449,6 +452,18 @@ def test_masked_reconstruction(name):
     assert np.abs(masked - plain).max() > 1e-3
 
 
+_STATISTICS = (
+  'log_prob',
+  'logits',
+  'latent_eta',
+  'latent_mode_normalized',
+  'latent_rpn',
+  'latent_layerwise',
+  'layer_etas',
+  'layer_reconstructions',
+)
+
+
 @pytest.mark.parametrize('name', ['max pool', 'concatenation', 'dense images'])
 def test_statistics_are_what_the_methods_return_one_by_one(name):
   model = (
@@ -458,55 +473,91 @@ def test_statistics_are_what_the_methods_return_one_by_one(name):
   )
   nrm = _nrm(model=model, normalized=False)
   images = _pixels(5, model.input_shape[1:])
-  statistics = nrm.rendering_statistics(images, _MODES)
-  assert isinstance(statistics, distributions.RenderingStatistics)
-  np.testing.assert_array_equal(statistics.logits, nrm.infer(images).logits)
-  assert tuple(statistics.latent) == _MODES
+  assert nrm.statistics_names == _STATISTICS
+  values = nrm.statistics(images, _STATISTICS)
+  assert tuple(values) == _STATISTICS
+  np.testing.assert_array_equal(values['logits'], nrm.infer(images).logits)
   for mode in _MODES:
     np.testing.assert_array_equal(
-      statistics.latent[mode], nrm.latent_log_prob(images, mode)
+      values[f'latent_{mode}'], nrm.latent_log_prob(images, mode)
     )
   np.testing.assert_allclose(
-    statistics.log_prob, sum(nrm.log_prob_terms(images))
+    values['log_prob'], sum(nrm.image_log_prob_terms(images))
   )
   etas, reconstructions = nrm.layer_terms(images)
-  np.testing.assert_array_equal(statistics.layer_etas, etas)
+  np.testing.assert_array_equal(values['layer_etas'], etas)
   np.testing.assert_array_equal(
-    statistics.layer_reconstructions, reconstructions
+    values['layer_reconstructions'], reconstructions
   )
-  for modes in ((), ('rpn',), ['layerwise', 'eta']):
-    some = nrm.rendering_statistics(images, latent_modes=modes)
-    assert list(some.latent) == list(modes)
-    np.testing.assert_array_equal(some.log_prob, statistics.log_prob)
-  assert list(nrm.rendering_statistics(images).latent) == ['mode_normalised']
+  for names in ((), ('logits',), ['latent_rpn'], iter(['logits', 'log_prob'])):
+    some = nrm.statistics(images, names)
+    for key, value in some.items():
+      np.testing.assert_array_equal(value, values[key])
+  assert list(some) == ['logits', 'log_prob']
 
 
-def test_statistics_go_up_once_with_the_batch(monkeypatch):
+def test_every_statistic_is_in_the_table_of_the_class():
+  rows = re.findall(r'^  \| `(\w+)` \| `\[(.*?)\]` \|', Model.__doc__, re.M)
+  assert [name for name, _ in rows] == list(_STATISTICS)
+  shapes = {
+    'batch': [2],
+    'batch, num_classes': [2, 3],
+    'batch, num_layers': [2, 2],
+    'batch, num_layers + 1': [2, 3],
+  }
+  values = _nrm(normalized=False).statistics(_pixels(2), _STATISTICS)
+  for name, shape in rows:
+    assert values[name].shape == shapes[shape]
+
+
+def test_unknown_statistics_are_refused():
+  nrm = _nrm(normalized=False)
+  with pytest.raises(
+    ValueError, match="unknown statistics 'volume'; there are log_prob, logits,"
+  ):
+    nrm.statistics(_pixels(2), ['logits', 'volume'])
+
+
+def _passes(monkeypatch):
+  """Records the number of images of each pass, and whether it goes back."""
+  passes = []
+
+  class Counting(_network_pass.NetworkPass):
+    """As it says."""
+
+    def __init__(self, *args, **kwargs):
+      super().__init__(*args, **kwargs)
+      passes.append((len(self.logits), kwargs.get('can_go_back', False)))
+
+  monkeypatch.setattr(piecewise_linear, 'NetworkPass', Counting)
+  return passes
+
+
+def test_statistics_go_up_and_back_once_with_the_batch(monkeypatch):
   """What is of the zero image costs one image."""
   nrm = _nrm(normalized=False)
-  sizes = []
-  run = nrm.network._run
+  passes = _passes(monkeypatch)
+  nrm.statistics(_pixels(7), _STATISTICS)
+  assert [p for p in passes if p[0] == 7] == [(7, True)]
+  assert {count for count, _ in passes} == {1, 7}
 
-  def counting(images, *args, **kwargs):
-    sizes.append(len(images))
-    return run(images, *args, **kwargs)
 
-  monkeypatch.setattr(nrm.network, '_run', counting)
-  nrm.rendering_statistics(_pixels(7), _MODES)
-  assert sizes.count(7) == 1
-  assert set(sizes) == {1, 7}
+def test_statistics_compute_what_is_asked_alone(monkeypatch):
+  nrm = _nrm(normalized=False)
+  passes = _passes(monkeypatch)
+  nrm.statistics(_pixels(7), ['logits'])
+  assert passes == [(7, False)]
+  passes.clear()
+  nrm.statistics(_pixels(7), ['layer_reconstructions'])
+  # The class bias, for the score of a class.
+  assert passes == [(7, True), (1, False)]
 
 
 def test_terms_of_normalized_renderings():
   """`eta` is the sum over layers of the renderings as they are."""
-  network = networks.PiecewiseLinearNetwork(
-    _classifier(), normalize_renderings=True
-  )
-  for index, normalization in enumerate(network.rendering_normalizations):
-    registry.perturb_weights(normalization, seed=index)
-  nrm = Model(network, _VARIANCE)
+  nrm = _normalized_nrm()
   images = _pixels(5)
-  for mode in ('eta', 'mode_normalised', 'layerwise'):
+  for mode in ('eta', 'mode_normalized', 'layerwise'):
     np.testing.assert_allclose(
       nrm.latent_log_prob(images, mode),
       _by_hand(nrm, images, mode),
@@ -517,7 +568,63 @@ def test_terms_of_normalized_renderings():
   with pytest.raises(ValueError, match='normalize_renderings=False'):
     nrm.joint_map(images)
   with pytest.raises(ValueError, match='normalize_renderings=False'):
-    Model(network, compensated=True)
+    Model(nrm.network, compensated=True)
+
+
+def _normalized_nrm():
+  network = networks.PiecewiseLinearNetwork(
+    _classifier(), normalize_renderings=True
+  )
+  for index, normalization in enumerate(network.rendering_normalizations):
+    registry.perturb_weights(normalization, seed=index)
+  return Model(network, _VARIANCE)
+
+
+@pytest.mark.parametrize('training', [False, True])
+def test_the_zero_image_goes_the_way_of_the_images(training):
+  """The rendering path normalization of normalized renderings, by hand."""
+  nrm = _normalized_nrm()
+  images = _pixels(6)
+  normalization = nrm.network.rendering_normalizations[1]
+  moving = normalization.moving_mean.numpy()
+  gamma, beta = normalization.gamma.numpy(), normalization.beta.numpy()
+  mean, variance = moving, normalization.moving_variance.numpy()
+  _, labels, rendered, _ = nrm.infer_and_render(images, training=training)
+  w_1, b_1, w_2, b_2, w_3, _ = (
+    w.numpy() for w in nrm.network.model.trainable_weights
+  )
+
+  def switches(x):
+    u_1 = x @ w_1 + b_1
+    return u_1 > 0, np.maximum(u_1, 0) @ w_2 + b_2 > 0
+
+  def render(template, on_1, on_2):
+    """The renderings below both layers of switches."""
+    down_2 = on_2 * template
+    h_1 = gamma * (down_2 @ w_2.T - mean) / np.sqrt(variance + 1e-3) + beta
+    return on_1 * h_1, down_2
+
+  on = switches((images / 127.5 - 1).reshape([6, -1]))
+  templates = w_3.T[labels]
+  if training:
+    h = (on[1] * templates) @ w_2.T
+    mean, variance = h.mean(axis=0), h.var(axis=0)
+  of_images = render(templates, *on)
+  of_zero = render(w_3.sum(axis=1), *switches(np.zeros([1, 4])))
+  expected = sum(
+    np.abs(b * (path - zero)).mean(axis=1)
+    for b, path, zero in zip((b_1, b_2), of_images, of_zero, strict=True)
+  )
+  np.testing.assert_allclose(
+    nrm.rendering_path_normalization(rendered), expected, rtol=1e-9
+  )
+  # The statistics were gathered once.
+  if training:
+    moving = 0.99 * moving + 0.01 * mean
+  else:
+    latent = nrm.latent_log_prob(images, 'rpn')
+    np.testing.assert_allclose(latent, -4 * expected, rtol=1e-9)
+  np.testing.assert_allclose(normalization.moving_mean, moving, rtol=1e-6)
 
 
 # ------------------------------------------------------------- the best switches
@@ -665,7 +772,7 @@ def test_the_terms_bound_the_log_probability_of_an_image(sign):
       image=tf.repeat(tf.cast(images, tf.float64), 96, axis=0),
     ).numpy()
     log_prob = special.logsumexp(joint)
-    terms = nrm.log_prob_terms(images, 'eta')
+    terms = nrm.image_log_prob_terms(images, 'eta')
     prior = distributions.StructuredSwitchPrior(
       nrm.network, nrm.infer(images).label, variance
     )
@@ -708,7 +815,7 @@ def _joint_at_own_latents(nrm, images):
 def _counterexample():
   """A unit of an image that pays to switch off: its rendering is too long.
 
-  The image is 0.5 and 0, the one unit sees it by the weights 1 and 3, and so its
+  The network sees 0.5 and 0, the one unit sees it by the weights 1 and 3, and so its
   rendering is (1, 3): the logit grows by 0.5, but |h(0)|^2 / 2 is 5.
   """
   k = tf_keras.layers
@@ -729,7 +836,7 @@ def _counterexample():
       np.array([0.0, 0.0]),
     ]
   )
-  return model, np.array([[0.5, 0.0]]).reshape([1, 2, 1, 1])
+  return model, np.array([[1.0, 0.0]]).reshape([1, 2, 1, 1])
 
 
 def test_counterexample_where_the_classifiers_switches_are_not_the_map():
@@ -744,9 +851,9 @@ def test_counterexample_where_the_classifiers_switches_are_not_the_map():
     nrm = Model(
       network,
       log_normalizer=prior.log_normalizer().estimate,
-      pixel_scale=1.0,
+      pixel_scale=0.5,
       pixel_shift=0.0,
-      normalisation='joint',
+      normalization='joint',
       compensated=compensated,
     )
     inference = nrm.infer(images)
@@ -783,7 +890,7 @@ def test_the_classifiers_latents_are_the_map_of_the_compensated_model(kind):
         1.0,
         model,
         class_probs=_softened(class_bias, 1.0),
-        normalisation='joint',
+        normalization='joint',
         compensated=compensated,
       )
       own = _joint_at_own_latents(nrm, images)
@@ -813,7 +920,7 @@ def test_compensated_class_probabilities_come_close_to_the_softmax():
       variance,
       model,
       class_probs=_softened(bias, variance),
-      normalisation='joint',
+      normalization='joint',
       compensated=True,
     )
     logits = nrm.infer(images).logits[0]
@@ -841,14 +948,14 @@ def test_compensated_class_probabilities_come_close_to_the_softmax():
 def test_dtypes_of_images_agree():
   nrm = _nrm()
   images = _pixels(4)
-  expected = nrm.log_prob_terms(images)
+  expected = nrm.image_log_prob_terms(images)
   for dtype in (np.int32, np.int64, np.float16, np.float32, np.float64):
     for actual, term in zip(
-      nrm.log_prob_terms(images.astype(dtype)), expected, strict=True
+      nrm.image_log_prob_terms(images.astype(dtype)), expected, strict=True
     ):
       np.testing.assert_array_equal(actual, term)
   np.testing.assert_array_equal(
-    nrm.log_prob_terms(images.tolist()).latent, expected.latent
+    nrm.image_log_prob_terms(images.tolist()).latent, expected.latent
   )
 
 
@@ -872,13 +979,13 @@ def test_one_trace_for_any_number_of_images(mode):
   @tf.function(input_signature=[tf.TensorSpec([None, *shape], tf.uint8)])
   def run(images):
     return (
-      nrm.log_prob_terms(images, mode),
+      nrm.image_log_prob_terms(images, mode),
       nrm.layer_terms(images),
       nrm.infer(images).label,
     )
 
   images = _pixels(5, shape)
-  expected = nrm.log_prob_terms(images, mode)
+  expected = nrm.image_log_prob_terms(images, mode)
   etas, _ = nrm.layer_terms(images)
   for number in (1, 5):
     terms, (layers, _), label = run(images[:number])
@@ -902,8 +1009,8 @@ def test_no_images_are_a_batch(name, in_graph):
 
   def run(images):
     return (
-      [nrm.log_prob_terms(images, mode) for mode in _MODES],
-      nrm.rendering_statistics(images, _MODES),
+      [nrm.image_log_prob_terms(images, mode) for mode in _MODES],
+      nrm.statistics(images, _STATISTICS),
       nrm.layer_terms(images),
       nrm.infer(images),
     )
@@ -913,11 +1020,10 @@ def test_no_images_are_a_batch(name, in_graph):
     run = tf.function(run, input_signature=[spec])
   terms, statistics, layers, inference = run(nothing)
   assert [t.shape.as_list() for t in tf.nest.flatten(terms)] == [[0]] * 12
-  assert statistics.logits.shape == [0, 3]
-  assert statistics.log_prob.shape == [0]
-  assert [v.shape.as_list() for v in statistics.latent.values()] == [[0]] * 4
-  assert statistics.layer_etas.shape == [0, 2]
-  assert statistics.layer_reconstructions.shape == [0, 3]
+  assert statistics.pop('logits').shape == [0, 3]
+  assert statistics.pop('layer_etas').shape == [0, 2]
+  assert statistics.pop('layer_reconstructions').shape == [0, 3]
+  assert [v.shape.as_list() for v in statistics.values()] == [[0]] * 5
   assert [t.shape.as_list() for t in layers] == [[0, 2], [0, 3]]
   assert inference.label.shape == [0] and inference.logits.shape == [0, 3]
   for layer, features in zip(
@@ -931,9 +1037,9 @@ def test_terms_do_not_depend_on_the_batch():
   nrm = _nrm(model=model, normalized=False)
   images = _pixels(6, model.input_shape[1:])
   for mode in _MODES:
-    together = nrm.log_prob_terms(images, mode)
+    together = nrm.image_log_prob_terms(images, mode)
     for index in range(6):
-      alone = nrm.log_prob_terms(images[index : index + 1], mode)
+      alone = nrm.image_log_prob_terms(images[index : index + 1], mode)
       for one, term in zip(alone, together, strict=True):
         np.testing.assert_allclose(one[0], term[index], rtol=1e-9, atol=1e-9)
 
@@ -945,12 +1051,11 @@ def test_unknown_latent_modes_are_refused():
   nrm = _nrm()
   for function in (
     nrm.latent_log_prob,
-    nrm.log_prob_terms,
-    lambda images, mode: nrm.rendering_statistics(images, ['eta', mode]),
+    nrm.image_log_prob_terms,
   ):
     with pytest.raises(
       ValueError,
-      match="one of eta, mode_normalised, rpn, layerwise; got 'best'",
+      match="one of eta, mode_normalized, rpn, layerwise; got 'best'",
     ):
       function(_pixels(2), 'best')
 
@@ -977,9 +1082,9 @@ def test_class_probs_that_are_none_are_refused(class_probs, message):
     Model.from_keras(_classifier(), class_probs=class_probs)
 
 
-def test_unknown_normalisations_are_refused():
+def test_unknown_normalizations_are_refused():
   with pytest.raises(ValueError, match="'per_class' or 'joint'; got 'global'"):
-    Model.from_keras(_classifier(), normalisation='global')
+    Model.from_keras(_classifier(), normalization='global')
 
 
 def test_labels_that_are_no_class_are_refused():
@@ -1031,19 +1136,75 @@ def test_switches_of_another_structure_are_refused():
     )
 
 
-@pytest.mark.parametrize('shape', [(2, 2), (3, 4, 4, 1), (3, 2, 2, 3), (4, 4)])
-def test_images_of_other_shapes_are_refused(shape):
-  nrm = _nrm()
-  images = np.zeros(shape, np.uint8)
-  for function in (
-    nrm.infer,
-    nrm.log_prob_terms,
-    nrm.latent_log_prob,
-    nrm.layer_terms,
-    tf.function(nrm.infer),
+_DOORS = {
+  'check': lambda nrm, images: nrm.check(images),
+  'scaled': lambda nrm, images: nrm.scaled(images),
+  'infer': lambda nrm, images: nrm.infer(images).logits,
+  'image_log_prob_terms': lambda nrm, images: nrm.image_log_prob_terms(images),
+  'latent_log_prob': lambda nrm, images: nrm.latent_log_prob(images),
+  'layer_terms': lambda nrm, images: nrm.layer_terms(images),
+  'layer_reconstruction': lambda nrm, images: nrm.layer_reconstruction(images),
+  'joint_map': lambda nrm, images: nrm.joint_map(images, num_sweeps=1),
+  'infer_and_render': lambda nrm, images: nrm.infer_and_render(images),
+  'logits': lambda nrm, images: nrm.statistics(images, ['logits']),
+  'log_prob': lambda nrm, images: nrm.statistics(images, ['log_prob']),
+}
+every_door = pytest.mark.parametrize('door', list(_DOORS))
+
+
+@functools.cache
+def _nrm_behind_doors():
+  return _nrm(normalized=False)
+
+
+@every_door
+@pytest.mark.parametrize('value', [0.5, -1.0, 256.0, math.nan, math.inf])
+def test_values_that_are_no_pixels_are_refused(door, value):
+  nrm = _nrm_behind_doors()
+  images = _pixels(3).astype(np.float32)
+  images[1, 0, 1, 0] = value
+  with pytest.raises(ValueError, match='must hold raw pixels, whole numbers'):
+    _DOORS[door](nrm, images)
+
+
+@every_door
+def test_values_that_are_no_pixels_are_refused_in_graphs(door):
+  nrm = _nrm_behind_doors()
+  graph = tf.function(
+    functools.partial(_DOORS[door], nrm),
+    input_signature=[tf.TensorSpec([None, *_SHAPE])],
+  )
+  images = _pixels(3).astype(np.float32)
+  graph(images)
+  with pytest.raises(
+    tf.errors.InvalidArgumentError, match='must hold raw pixels'
   ):
-    with pytest.raises(ValueError, match=r'batch of raw pixels.*None, 2, 2, 1'):
-      function(images)
+    graph(images / 255)
+
+
+@every_door
+def test_images_of_other_shapes_are_refused(door):
+  nrm = _nrm_behind_doors()
+  for shape in ((2, 2), (3, 4, 4, 1), (3, 2, 2, 3), (4, 4)):
+    with pytest.raises(
+      ValueError, match=r'must have shape \[batch.*, 2, 2, 1\]'
+    ):
+      _DOORS[door](nrm, np.zeros(shape, np.uint8))
+  for shape in (_SHAPE, (1, 3, *_SHAPE)):
+    with pytest.raises(
+      ValueError, match=r'must be a batch.*\[batch, 2, 2, 1\]'
+    ):
+      _DOORS[door](nrm, np.zeros(shape, np.uint8))
+
+
+def test_checked_images():
+  nrm = _nrm_behind_doors()
+  assert nrm.image_shape == _SHAPE
+  images = _pixels(3)
+  checked = nrm.check(images)
+  assert checked.dtype == tf.uint8
+  np.testing.assert_array_equal(checked, images)
+  assert nrm.check(images.tolist()).dtype == tf.float64
 
 
 def test_networks_of_vectors_are_refused():

@@ -464,7 +464,6 @@ def test_conditionals_are_the_enumerated_ones(name, given):
     ],
     axis=1,
   )
-  prior = Structured(network, [0, 1, 2], _VARIANCE)
   generator = np.random.default_rng(0)
   for label in range(3):
     start = generator.integers(count)
@@ -480,10 +479,10 @@ def test_conditionals_are_the_enumerated_ones(name, given):
             equal = np.equal(switch, given[key]).reshape([count, -1])
             same &= equal.all(axis=1)
       enumerated = special.log_softmax(etas[same, label] / _VARIANCE)
-      logits = prior._conditional_logits(
-        image, tf.constant([label]), one, index
+      scores = _switch_blocks.block_scores(
+        network, image, tf.constant([label]), one, index
       )
-      log_probs = tf.nn.log_softmax(logits)[0].numpy()
+      log_probs = tf.nn.log_softmax(scores / _VARIANCE)[0].numpy()
       states = layer.states(switches[index]).numpy()[same]
       assert len(states) == layer.num_states ** np.prod(states.shape[1:])
       units = np.take_along_axis(

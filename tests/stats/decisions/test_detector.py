@@ -626,7 +626,7 @@ def test_a_classifier_detects(name):
   images = _images(20, 4)
   assert detector.image_shape == _SHAPE
   assert detector.calibration_scores.shape == (40,)
-  terms, logits = nrm.log_prob_terms(images), nrm.infer(images).logits
+  terms, logits = nrm.image_log_prob_terms(images), nrm.infer(images).logits
   # Columns are etas of two layers, and the image's and two layers' errors.
   layers = np.concatenate(nrm.layer_terms(images), axis=1)
   if name == 'layers':
@@ -692,7 +692,7 @@ def test_an_ensemble_of_classifiers():
   members = [_rendering_model(seed) for seed in (1, 2)]
   images = _images(6, 4)
   detector = stats.Detector(_rendering_model(), stats.Waic(), ensemble=members)
-  log_probs = [sum(member.log_prob_terms(images)) for member in members]
+  log_probs = [sum(member.image_log_prob_terms(images)) for member in members]
   np.testing.assert_allclose(
     detector.score(images), stats.waic(tf.stack(log_probs, -1)).score, rtol=1e-4
   )

@@ -1,11 +1,49 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of labels and switches that users give."""
+"""Checks of class priors, labels and switches that users give."""
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['assert_labels', 'check_labels', 'check_switches']
+__all__ = [
+  'assert_labels',
+  'check_class_probs',
+  'check_labels',
+  'check_switches',
+]
+
+
+def check_class_probs(name, class_probs, network):
+  """Returns the class prior of a network's classes.
+
+  Args:
+    name: Python `str`, what the message starts with.
+    class_probs: array-like of shape `[num_classes]`, or `None`: uniform.
+    network: `PiecewiseLinearNetwork`.
+
+  Returns:
+    `Tensor` of shape `[num_classes]`.
+
+  Raises:
+    ValueError: if they are not positive, do not add up to one, or are not as many
+      as there are classes.
+  """
+  num_classes = network.num_classes
+  if class_probs is None:
+    class_probs = [1 / num_classes] * num_classes
+  probs = np.asarray(class_probs, np.float64)
+  if probs.shape != (num_classes,):
+    raise ValueError(
+      f'{name}: `class_probs` must be the probabilities of the {num_classes} '
+      f'classes; got shape {probs.shape}.'
+    )
+  # Of float32 probabilities, the sum is one so far.
+  if not (probs > 0).all() or abs(probs.sum() - 1) > 1e-5:
+    raise ValueError(
+      f'{name}: `class_probs` must be positive and add up to one; got {probs}, '
+      f'which add up to {probs.sum()}.'
+    )
+  return tf.constant(probs, network.dtype)
 
 
 def check_labels(name, labels, num_classes, minimum=0):

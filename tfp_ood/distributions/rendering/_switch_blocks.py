@@ -6,6 +6,8 @@ import collections
 
 import tensorflow as tf
 
+from tfp_ood.distributions.rendering._reductions import sum_of_squares
+
 __all__ = ['SwitchAscent', 'ascend', 'block_scores', 'loop_over_switches']
 
 SwitchAscent = collections.namedtuple(
@@ -33,16 +35,10 @@ def block_scores(network, images, labels, switches, index):
   Returns:
     `Tensor` of shape `[batch, *feature_shape, num_states]`.
   """
-  # Not `render`, which may normalize on its way back.
-  with tf.GradientTape(watch_accessed_variables=False) as tape:
-    tape.watch(images)
-    propagated = network.propagate(images, switches)
-    logits = tf.gather(propagated.logits, labels, batch_dims=1)
-  h = tape.gradient(
-    logits,
-    propagated.features[index],
-    unconnected_gradients=tf.UnconnectedGradients.ZERO,
+  _, propagated, rendered = network.propagate_and_render(
+    images, lambda logits: labels, switches, normalize=False
   )
+  h = rendered.features[index]
   values = network.layers[index].state_values(propagated.pre_activations[index])
   return h[..., tf.newaxis] * values
 
@@ -72,9 +68,7 @@ def ascend(network, images, labels, switches, num_sweeps, renders_images=False):
   def evaluate(switches):
     if renders_images:
       rendered = network.render(labels, switches)
-      squares = tf.reduce_sum(
-        rendered.image**2, axis=range(1, rendered.image.shape.rank)
-      )
+      squares = sum_of_squares(rendered.image)
       return rendered.image, rendered.class_score + squares / 2
     rendered = network.render(labels, switches, images)
     return images, rendered.class_score

@@ -4,7 +4,6 @@
 
 import tensorflow as tf
 
-from tfp_ood.networks import _keras_graph
 from tfp_ood.networks.switch_layer import SwitchLayer
 
 __all__ = ['eta_upper_bounds', 'rendering_bounds']
@@ -28,28 +27,26 @@ def eta_upper_bounds(network):
     `Tensor` of shape `[num_classes]`; infinite where the coefficients of a layer
     are not known, as with cubic upsampling.
   """
-  steps, input_name, output_name = _keras_graph.read_keras_graph(network.model)
-  if not _coefficients_are_known(steps):
+  if not _coefficients_are_known(network):
     return tf.fill(
       [network.num_classes], tf.constant(float('inf'), network.dtype)
     )
   zeros = network.zero_images()
-  intervals = {input_name: (zeros, zeros)}
-  for operation, inputs, output in steps:
+  intervals = {network.input_name: (zeros, zeros)}
+  for operation, inputs, output in network.steps:
     lower, upper = zip(*(intervals[name] for name in inputs), strict=True)
-    if isinstance(operation, _keras_graph.Affine):
+    if isinstance(operation, SwitchLayer):
+      intervals[output] = (
+        tf.reduce_min(operation.state_values(lower[0]), axis=-1),
+        tf.reduce_max(operation.state_values(upper[0]), axis=-1),
+      )
+    else:
       pairs = list(zip(lower, upper, strict=True))
-      middle = operation.function([(low + up) / 2 for low, up in pairs])
+      middle = operation([(low + up) / 2 for low, up in pairs])
       radius = operation.absolute([(up - low) / 2 for low, up in pairs])
       intervals[output] = middle - radius, middle + radius
-    else:
-      layer = _switch_layer(operation, lower[0])
-      intervals[output] = (
-        tf.reduce_min(layer.state_values(lower[0]), axis=-1),
-        tf.reduce_max(layer.state_values(upper[0]), axis=-1),
-      )
   _, class_bias = network.biases()
-  return (intervals[output_name][1] - class_bias)[0]
+  return (intervals[network.output_name][1] - class_bias)[0]
 
 
 def rendering_bounds(network):
@@ -66,35 +63,27 @@ def rendering_bounds(network):
     `Tensor` of shape `[num_classes, *input_shape]`; infinite where the
     coefficients of a layer are not known.
   """
-  steps, input_name, output_name = _keras_graph.read_keras_graph(network.model)
   # Everything is linear; at zero an absolute value would have no gradient.
   images = tf.ones_like(network.zero_images(network.num_classes))
-  if not _coefficients_are_known(steps):
+  if not _coefficients_are_known(network):
     return images * tf.constant(float('inf'), images.dtype)
   with tf.GradientTape(watch_accessed_variables=False) as tape:
     tape.watch(images)
-    values = {input_name: images}
-    for operation, inputs, output in steps:
+    values = {network.input_name: images}
+    for operation, inputs, output in network.steps:
       arguments = [values[name] for name in inputs]
-      if isinstance(operation, _keras_graph.Affine):
-        values[output] = operation.absolute(arguments)
+      if isinstance(operation, SwitchLayer):
+        states = operation.state_values(arguments[0])
+        on = states[..., -operation.num_positions :]
+        values[output] = max(1.0, operation.slope) * tf.reduce_sum(on, axis=-1)
       else:
-        layer = _switch_layer(operation, arguments[0])
-        on = layer.state_values(arguments[0])[..., -layer.num_positions :]
-        values[output] = max(1.0, layer.slope) * tf.reduce_sum(on, axis=-1)
-    scores = tf.linalg.diag_part(values[output_name])
+        values[output] = operation.absolute(arguments)
+    scores = tf.linalg.diag_part(values[network.output_name])
   return tape.gradient(scores, images)
 
 
-def _coefficients_are_known(steps):
+def _coefficients_are_known(network):
   return all(
-    step.operation.absolute
-    for step in steps
-    if isinstance(step.operation, _keras_graph.Affine)
+    isinstance(operation, SwitchLayer) or operation.absolute
+    for operation, _, _ in network.steps
   )
-
-
-def _switch_layer(operation, u):
-  layer = SwitchLayer([operation])
-  layer.set_shape(u.shape[1:])
-  return layer

@@ -5,6 +5,11 @@
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.distributions.rendering import _switch_states
+from tfp_ood.distributions.rendering._layerwise_terms import (
+  layerwise_terms,
+  state_logits,
+)
 from tfp_ood.distributions.rendering.switch_prior import SwitchPrior
 
 __all__ = ['LayerwiseSwitchPrior']
@@ -92,31 +97,20 @@ class LayerwiseSwitchPrior(SwitchPrior):
 
   def _terms(self, switches):
     """Returns log-probabilities, and the sums of the units' log-normalizers."""
-    flat, labels, shape = self._flatten_batch(switches)
-    rendered = self.network.render(labels, flat)
-    log_prob, log_normalizer = self._terms_of_renderings(
-      rendered.features, flat
-    )
-    return tf.reshape(log_prob, shape), tf.reshape(log_normalizer, shape)
-
-  def _terms_of_renderings(self, renderings, switches):
-    """Returns the same, `[batch]`, of the renderings of every layer's features."""
+    flat, labels, shape = self._flattened(switches)
+    renderings = self.network.render(labels, flat).features
     biases, _ = self.network.biases()
-    log_prob, log_normalizer = 0.0, 0.0
-    for layer, h, bias, switch in zip(
-      self.network.layers, renderings, biases, switches, strict=True
-    ):
-      logits = self._state_logits(layer, h, bias)
-      axes = list(range(1, h.shape.rank))
-      normalizers = tf.reduce_logsumexp(logits, axis=-1)
-      chosen = tf.gather(logits, layer.states(switch), batch_dims=h.shape.rank)
-      log_prob += tf.reduce_sum(chosen - normalizers, axis=axes)
-      log_normalizer += tf.reduce_sum(normalizers, axis=axes)
-    return log_prob, log_normalizer
+    terms = layerwise_terms(
+      self.network, self.variance, renderings, flat, biases
+    )
+    return tuple(tf.reshape(term, shape) for term in terms)
 
   def _sample_n(self, n, seed=None):
     labels = self._tile_labels(n)
-    switches = self._zero_switches(tf.shape(labels)[0])
+    switches = _switch_states.numbered_switches(self.network, [0])
+    switches = tf.nest.map_structure(
+      lambda t: tf.repeat(t, tf.shape(labels)[0], axis=0), switches
+    )
     biases, _ = self.network.biases()
     seeds = tf.random.experimental.stateless_split(
       stateless_seed(seed), self.network.num_layers
@@ -125,18 +119,6 @@ class LayerwiseSwitchPrior(SwitchPrior):
     for index in reversed(range(self.network.num_layers)):
       layer = self.network.layers[index]
       h = self.network.render(labels, switches).features[index]
-      logits = self._state_logits(layer, h, biases[index])
-      switches[index] = self._draw(layer, logits, seeds[index])
-    return self._unflatten_batch(switches, n)
-
-  def _state_logits(self, layer, h, u):
-    """Log-odds of the states of a layer's units, `[batch, ..., num_states]`."""
-    return h[..., tf.newaxis] * layer.state_values(u) / self.variance
-
-  def _zero_switches(self, count):
-    return [
-      layer.switches_of_states(
-        tf.zeros([count, *layer.feature_shape], tf.int32)
-      )
-      for layer in self.network.layers
-    ]
+      logits = state_logits(layer, h, biases[index], self.variance)
+      switches[index] = _switch_states.draw_states(layer, logits, seeds[index])
+    return self._unflattened(switches, n)

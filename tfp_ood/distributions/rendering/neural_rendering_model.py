@@ -5,26 +5,27 @@
 import collections
 import math
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood._batches import with_one_more_if_empty
-from tfp_ood.distributions.rendering import _checks, _switch_blocks
-from tfp_ood.distributions.rendering.layerwise_switch_prior import (
-  LayerwiseSwitchPrior,
+from tfp_ood._pixels import as_pixels, check_pixels
+from tfp_ood.distributions.rendering import _checks, _switch_states
+from tfp_ood.distributions.rendering._image_terms import (
+  ImageTerms,
+  most_likely,
+  rendering_path_normalization,
 )
+from tfp_ood.distributions.rendering._joint_map import JointMap, joint_map
 from tfp_ood.distributions.rendering.structured_switch_prior import (
   StructuredSwitchPrior,
 )
 from tfp_ood.networks.piecewise_linear import PiecewiseLinearNetwork
 
 __all__ = [
-  'LATENT_MODES',
   'JointMap',
   'NeuralRenderingModel',
   'RenderingInference',
-  'RenderingStatistics',
   'RenderingTerms',
 ]
 
@@ -36,18 +37,16 @@ RenderingInference = collections.namedtuple(
 RenderingTerms = collections.namedtuple(
   'RenderingTerms', ['reconstruction', 'latent', 'label']
 )
-RenderingStatistics = collections.namedtuple(
-  'RenderingStatistics',
-  ['logits', 'latent', 'log_prob', 'layer_etas', 'layer_reconstructions'],
-)
-JointMap = collections.namedtuple(
-  'JointMap', ['label', 'switches', 'objective', 'num_sweeps', 'has_converged']
-)
-# What one pass up and one back find out about a batch.
-_Inferred = collections.namedtuple(
-  '_Inferred', ['x', 'label', 'propagated', 'rendered', 'layer_etas']
-)
-LATENT_MODES = ('eta', 'mode_normalised', 'rpn', 'layerwise')
+_LATENT_MODES = ('eta', 'mode_normalized', 'rpn', 'layerwise')
+
+
+def _flatten_as_module(module, *args, **kwargs):
+  """Finds the variables of a joint distribution among its attributes.
+
+  TFP would run the whole model first, block Gibbs sampling and all, for those of
+  distributions that are made on the way.
+  """
+  return tf.Module._flatten(module, *args, **kwargs)
 
 
 class NeuralRenderingModel(tfd.JointDistributionNamed):
@@ -72,10 +71,11 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
 
       logit_y(x) = class_bias_y + <x, h(0)> + eta(y, z)
 
-  `log_prob` needs the normalizer of the switches, which tiny networks alone
-  have; the scores of images (`log_prob_terms`) do without.
+  `log_prob`, of label, switches and image together, needs the normalizer of the
+  switches, which only tiny networks have. What is said of images alone does
+  without: it takes for the latents those that the classifier infers.
 
-  With `normalisation='joint'` there is one constant for all classes and switches,
+  With `normalization='joint'` there is one constant for all classes and switches,
 
       p(y, z) = p0(y) exp(eta(y, z) / variance) / Z
 
@@ -85,11 +85,32 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
 
       p(y, z | x) ~ p0(y) exp((logit_y(x; z) - class_bias_y) / variance)
 
-  under the joint normalisation, with the logit of the network with its switches
+  under the joint normalization, with the logit of the network with its switches
   frozen at `z`. Where all renderings are nonnegative the classifier's switches
   are then the most probable, and with the class prior
   `softmax(class_bias / variance)` the probabilities of the classes come close to
   `softmax(logits / variance)` as the variance falls.
+
+  #### Statistics of images
+
+  `statistics(images, names)` computes any of these, with one pass up and one
+  back. `(y, z)` are the label and the switches that the classifier infers, and
+  `[batch]` is in nats:
+
+  | name | shape | meaning |
+  |---|---|---|
+  | `log_prob` | `[batch]` | a lower bound on the log-probability of the image, up to constants: the sum of the terms of `image_log_prob_terms` |
+  | `logits` | `[batch, num_classes]` | of the classifier |
+  | `latent_eta` | `[batch]` | `eta(y, z) / variance`, the exponent of the structured prior; its normalizer, the same for all images of a class, is left out |
+  | `latent_mode_normalized` | `[batch]` | `(eta(y, z) - eta(y, z(0))) / variance`, with the switches `z(0)` of the zero image, the mode of the prior where all renderings are nonnegative; then it is at most zero, and the limit of the normalized log-probability for small variances |
+  | `latent_rpn` | `[batch]` | minus the `rendering_path_normalization`, times the dimension of an image; of the scale of the authors' loss |
+  | `latent_layerwise` | `[batch]` | the log-probability of the switches under `LayerwiseSwitchPrior`, which is normalized |
+  | `layer_etas` | `[batch, num_layers]` | the share of each layer in `eta(y, z)` |
+  | `layer_reconstructions` | `[batch, num_layers + 1]` | see `layer_reconstruction` |
+
+  Whether the model is compensated, or normalized jointly, makes no difference to
+  them. If the network normalizes its renderings, `eta` is the same sum with the
+  normalized ones.
 
   #### Examples
 
@@ -105,8 +126,9 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
   >>> images = tf.zeros([5, 8, 8, 3], tf.uint8)
   >>> nrm.infer(images).label.shape
   TensorShape([5])
-  >>> nrm.log_prob_terms(images).latent.shape
-  TensorShape([5])
+  >>> values = nrm.statistics(images, ['log_prob', 'layer_etas'])
+  >>> values['log_prob'].shape, values['layer_etas'].shape
+  (TensorShape([5]), TensorShape([5, 1]))
 
   #### References
 
@@ -127,7 +149,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     log_normalizer=None,
     pixel_scale=1 / 127.5,
     pixel_shift=-1.0,
-    normalisation='per_class',
+    normalization='per_class',
     compensated=False,
     num_sweeps=20,
     validate_args=False,
@@ -145,7 +167,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       pixel_scale: Python `float`; the network sees `pixel_scale * pixels +
         pixel_shift`, by default in `[-1, 1]`.
       pixel_shift: Python `float`.
-      normalisation: `'per_class'` or `'joint'`, whether the switches are
+      normalization: `'per_class'` or `'joint'`, whether the switches are
         normalized for each class or together with the classes. The latter needs
         `log_normalizer` for `sample` and `log_prob`.
       compensated: Python `bool`; see `StructuredSwitchPrior`, whose
@@ -157,7 +179,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Raises:
       ValueError: if `network` does not take images, or normalizes its renderings
         and is to be compensated; `variance` is not positive; `class_probs` are
-        not the probabilities of the classes; or `normalisation` is unknown.
+        not the probabilities of the classes; or `normalization` is unknown.
     """
     if network.input_shape.rank != 3:
       raise ValueError(
@@ -171,29 +193,29 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
         f'{name}: a network that normalizes its renderings cannot be '
         'compensated. Make it with `normalize_renderings=False`.'
       )
-    if normalisation not in ('per_class', 'joint'):
+    if normalization not in ('per_class', 'joint'):
       raise ValueError(
-        f"{name}: `normalisation` must be 'per_class' or 'joint'; got "
-        f'{normalisation!r}.'
+        f"{name}: `normalization` must be 'per_class' or 'joint'; got "
+        f'{normalization!r}.'
       )
     self._network = network
     self._pixel_variance = tf.constant(variance, network.dtype)
     self._pixel_scale, self._pixel_shift = pixel_scale, pixel_shift
     self._class_log_probs = tf.math.log(
-      _checked_class_probs(name, class_probs, network)
+      _checks.check_class_probs(name, class_probs, network)
     )
     scale = math.sqrt(variance) / pixel_scale
 
     def label():
       logits = self._class_log_probs
-      if normalisation == 'per_class':
+      if normalization == 'per_class':
         return tfd.Categorical(logits=logits)
       if log_normalizer is None:
         raise NotImplementedError(
-          f'{name}: under the joint normalisation the probability of a class '
+          f'{name}: under the joint normalization the probability of a class '
           'needs the normalizers of the switches. Give `log_normalizer` at '
           'construction (`StructuredSwitchPrior.log_normalizer` computes or '
-          "estimates it), or `normalisation='per_class'`."
+          "estimates it), or `normalization='per_class'`."
         )
       by_class = tf.convert_to_tensor(log_normalizer, logits.dtype)
       return tfd.Categorical(logits=logits + by_class)
@@ -210,7 +232,10 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       )
 
     def image(label, switches):
-      flat, labels, shape = prior(label)._flatten_batch(switches)
+      labels = tf.convert_to_tensor(label, dtype_hint=tf.int32)
+      flat, labels, shape = _switch_states.flatten_batch(
+        name, network, labels, switches
+      )
       rendered = network.render(labels, flat).image
       loc = (rendered - pixel_shift) / pixel_scale
       loc = tf.reshape(loc, tf.concat([shape, network.input_shape], axis=0))
@@ -222,13 +247,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       name=name,
     )
 
-  def _flatten(self, *args, **kwargs):
-    """Finds variables; all are in the network.
-
-    TFP would run the whole model first, block Gibbs sampling and all, for those
-    of distributions made on the way.
-    """
-    return tf.Module._flatten(self, *args, **kwargs)
+  _flatten = _flatten_as_module
 
   @classmethod
   def from_keras(cls, model, normalize_renderings=False, **kwargs):
@@ -254,8 +273,52 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     """The `PiecewiseLinearNetwork`."""
     return self._network
 
+  @property
+  def image_shape(self):
+    """`tf.TensorShape` of an image, `[height, width, channels]`."""
+    return self.network.input_shape
+
+  @property
+  def statistics_names(self):
+    """Tuple of the names of all statistics; see the class."""
+    return (
+      'log_prob',
+      'logits',
+      *(f'latent_{mode}' for mode in _LATENT_MODES),
+      'layer_etas',
+      'layer_reconstructions',
+    )
+
+  def check(self, images):
+    """Checks that images are a batch of raw pixels, eagerly and in graphs.
+
+    Args:
+      images: array-like of raw pixels, whole numbers from 0 to 255, of shape
+        `[batch, *image_shape]`.
+
+    Returns:
+      The images, a `Tensor` of dtype `uint8` or floating, to be used in their
+      place, so that a graph checks before it goes on.
+
+    Raises:
+      ValueError: if they are not; a graph raises
+        `tf.errors.InvalidArgumentError` for what it learns when it runs.
+    """
+    images = as_pixels(images, self.image_shape, self.name, self.network.dtype)
+    if images.shape.rank != 4:
+      raise ValueError(
+        f'{self.name}: `images` must be a batch, of shape [batch, '
+        f'{", ".join(map(str, self.image_shape))}], got {images.shape}.'
+      )
+    return check_pixels(images, self.name)
+
+  def scaled(self, images):
+    """Checks raw pixels, and returns them as the network sees them."""
+    images = tf.cast(self.check(images), self.network.dtype)
+    return self._pixel_scale * images + self._pixel_shift
+
   def infer(self, images):
-    """Runs the classifier: what of the latents an image decides.
+    """Runs the classifier, which decides on the latents of an image.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
@@ -270,7 +333,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
   def _infer(self, x):
     result = self.network.propagate(x)
     return RenderingInference(
-      _most_likely(result.logits),
+      most_likely(result.logits),
       self.network.switches(result.pre_activations),
       result.features,
       result.logits,
@@ -332,68 +395,37 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       )
     x = self.scaled(images)
     if labels is not None:
-      return self._ascend(x, self._checked_labels(labels), num_sweeps)
-    count, num_classes = tf.shape(x)[0], self.network.num_classes
-    found = self._ascend(
-      tf.repeat(x, num_classes, axis=0),
-      tf.tile(tf.range(num_classes), [count]),
-      num_sweeps,
-    )
-    _, class_bias = self.network.biases()
-    scores = tf.reshape(found.objective, [count, num_classes]) + class_bias
-    best = num_classes * tf.range(count) + _most_likely(scores)
-    label, switches, objective, has_converged = tf.nest.map_structure(
-      lambda values: tf.gather(values, best),
-      (found.label, found.switches, found.objective, found.has_converged),
-    )
-    return JointMap(label, switches, objective, found.num_sweeps, has_converged)
+      labels = self._checked_labels(labels)
+    return joint_map(self.network, x, labels, num_sweeps)
 
-  def _ascend(self, x, labels, num_sweeps):
-    start = self.network.switches(self.network.propagate(x).pre_activations)
-    return JointMap(
-      labels,
-      *_switch_blocks.ascend(self.network, x, labels, start, num_sweeps),
-    )
-
-  def rendering_statistics(self, images, latent_modes=('mode_normalised',)):
-    """All there is to say about images, from one pass up and one back.
+  def statistics(self, images, names):
+    """Computes what the model says of images, with one pass up and one back.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
-      latent_modes: sequence of `LATENT_MODES`; see `log_prob_terms`.
+      names: iterable of names, some of `statistics_names`.
 
     Returns:
-      `RenderingStatistics`:
-      logits: `[batch, num_classes]`.
-      latent: `dict` of the latent terms by mode, `[batch]`, in nats.
-      log_prob: `[batch]`, the sum of the terms of `log_prob_terms` with
-        `'mode_normalised'`, in nats.
-      layer_etas: `[batch, num_layers]`; see `layer_terms`.
-      layer_reconstructions: `[batch, num_layers + 1]`; see `layer_terms`.
+      `dict` from each name to a `Tensor`; see the class.
 
     Raises:
-      ValueError: if a latent mode is unknown.
+      ValueError: if a name is unknown.
     """
-    self._check_modes(latent_modes)
-
-    def evaluate(x):
-      inferred = self._inferred(x)
-      latent = {
-        mode: self._latent(mode, inferred)
-        for mode in {'mode_normalised', *latent_modes}
-      }
-      reconstruction, label = self._pixel_and_label_terms(inferred)
-      return RenderingStatistics(
-        inferred.propagated.logits,
-        {mode: latent[mode] for mode in latent_modes},
-        reconstruction + latent['mode_normalised'] + label,
-        inferred.layer_etas,
-        self._layer_reconstructions(inferred, masked=False),
+    names = tuple(names)
+    unknown = sorted(set(names) - set(self.statistics_names))
+    if unknown:
+      raise ValueError(
+        f'{self.name}: unknown statistics {", ".join(map(repr, unknown))}; there '
+        f'are {", ".join(self.statistics_names)}.'
       )
+    if set(names) <= {'logits'}:
+      logits = self.infer(images).logits  # Nothing to render.
+      return dict.fromkeys(names, logits)
+    return self._of_terms(
+      images, lambda terms: {name: getattr(terms, name) for name in names}
+    )
 
-    return with_one_more_if_empty(evaluate, self.scaled(images))
-
-  def log_prob_terms(self, images, latent='mode_normalised'):
+  def image_log_prob_terms(self, images, latent='mode_normalized'):
     """Splits a lower bound on an image's log-probability into terms.
 
     At the label and the switches `(y, z)` that the classifier infers,
@@ -401,59 +433,43 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
         reconstruction = -|x - h(0)|^2 / (2 variance)
         label = log p0(y)
 
-    with `p0` the class prior that was given, and `latent` is, by mode, in nats (`rpn`: as the authors' loss):
-
-    - `eta`: `eta(y, z) / variance`, the exponent of the structured prior. Its
-      normalizer, the same for all images of a class, is left out.
-    - `mode_normalised`: `(eta(y, z) - eta(y, z(0))) / variance` with the switches
-      `z(0)` of the zero image, the mode of the prior where all renderings are
-      nonnegative; then it is at most zero, and the limit of the normalized
-      log-probability for small variances.
-    - `rpn`: minus the rendering path normalization,
-      `D sum_l mean |b(l) s(l) h(l) - b(l) s0(l) h0(l)|` with `D` the dimension of
-      an image and `s0`, `h0` of the zero image and all classes together.
-    - `layerwise`: the log-probability of the switches under
-      `LayerwiseSwitchPrior`, which is normalized.
-
-    Whether the model is compensated, or normalized jointly, makes no difference
-    here. Of a network that normalizes its renderings, `eta` is the same sum with
-    the normalized ones.
+    with `p0` the class prior that was given. The latent term is the statistic of
+    its mode, `latent_eta` to `latent_layerwise`; see the class. Constants that all
+    images of a class share are left out.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
-      latent: one of `LATENT_MODES`.
+      latent: `'eta'`, `'mode_normalized'`, `'rpn'` or `'layerwise'`.
 
     Returns:
-      `RenderingTerms`, each `[batch]`.
+      `RenderingTerms`, each `[batch]`, in nats.
 
     Raises:
       ValueError: if `latent` is unknown.
     """
-    self._check_modes([latent])
+    name = self._latent_name(latent)
+    return self._of_terms(
+      images,
+      lambda terms: RenderingTerms(
+        terms.reconstruction, getattr(terms, name), terms.label_log_prob
+      ),
+    )
 
-    def evaluate(x):
-      inferred = self._inferred(x)
-      reconstruction, label = self._pixel_and_label_terms(inferred)
-      return RenderingTerms(
-        reconstruction, self._latent(latent, inferred), label
-      )
-
-    return with_one_more_if_empty(evaluate, self.scaled(images))
-
-  def latent_log_prob(self, images, mode='mode_normalised'):
-    """The latent term of `log_prob_terms`.
+  def latent_log_prob(self, images, mode='mode_normalized'):
+    """The latent term of `image_log_prob_terms`.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
-      mode: one of `LATENT_MODES`.
+      mode: `'eta'`, `'mode_normalized'`, `'rpn'` or `'layerwise'`.
 
     Returns:
       `Tensor` of shape `[batch]`.
+
+    Raises:
+      ValueError: if `mode` is unknown.
     """
-    self._check_modes([mode])
-    return with_one_more_if_empty(
-      lambda x: self._latent(mode, self._inferred(x)), self.scaled(images)
-    )
+    name = self._latent_name(mode)
+    return self._of_terms(images, lambda terms: getattr(terms, name))
 
   def layer_terms(self, images, masked=False):
     """The share of each layer in `eta`, and how well each is rendered.
@@ -467,15 +483,10 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
         `eta(y, z)`.
       reconstruction: `[batch, num_layers + 1]`; see `layer_reconstruction`.
     """
-
-    def evaluate(x):
-      inferred = self._inferred(x)
-      return (
-        inferred.layer_etas,
-        self._layer_reconstructions(inferred, masked),
-      )
-
-    return with_one_more_if_empty(evaluate, self.scaled(images))
+    return self._of_terms(
+      images,
+      lambda terms: (terms.layer_etas, terms.layer_reconstruction(masked)),
+    )
 
   def layer_reconstruction(self, images, masked=False):
     """How well the image and the features of each layer are rendered.
@@ -491,82 +502,81 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       `l = 0`, in the units of the network's input, and of each layer; `masked`
       `-|g(l) - s(l) * h(l)|^2` of the layers.
     """
-    return with_one_more_if_empty(
-      lambda x: self._layer_reconstructions(self._inferred(x), masked),
-      self.scaled(images),
+    return self._of_terms(
+      images, lambda terms: terms.layer_reconstruction(masked)
     )
 
-  def _inferred(self, x):
-    label, propagated, rendered = self.network.propagate_and_render(
-      x, _most_likely
+  def rendering_path_normalization(self, rendered):
+    """How far renderings are from those of the zero image and all classes.
+
+        sum_l mean |b(l) s(l) h(l) - b(l) s0(l) h0(l)|
+
+    As a loss it raises the prior's probability of the switches; the biases are
+    constants to its gradient.
+
+    The zero image goes the way of the images: through the same affine maps, up
+    and back. In evaluation these normalize by the statistics that training
+    gathered; in training by those of the batch of images, for the classifier's
+    layers and for `rendering_normalizations` alike, and nothing is gathered a
+    second time. Its switches and positions of pools are its own, and dropout
+    leaves it alone. The authors' code instead normalizes the zero image by
+    itself, and takes the positions of the image.
+
+    Args:
+      rendered: `Rendered`, as `infer_and_render` returns it.
+
+    Returns:
+      `Tensor` of shape `[batch]`.
+    """
+    return rendering_path_normalization(self.network, rendered)
+
+  def infer_and_render(self, images, labels=None, training=False):
+    """Goes up to the logits and back from one of them, once each way.
+
+    Args:
+      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
+      labels: integer `Tensor` of shape `[batch]`, the classes from which to go
+        back; -1 stands for the largest logit, as does `None` for all.
+      training: Python `bool`; see `PiecewiseLinearNetwork.propagate`.
+
+    Returns:
+      x: the images as the network sees them.
+      labels: int32 `[batch]`, the classes from which it went back.
+      rendered: `Rendered` at the images' own switches.
+      propagated: `Propagated`.
+    """
+    if labels is not None:
+      labels = self._checked_labels(labels, minimum=-1)
+
+    def choose_labels(logits):
+      inferred = most_likely(logits)
+      return (
+        inferred if labels is None else tf.where(labels < 0, inferred, labels)
+      )
+
+    x = self.scaled(images)
+    labels_used, propagated, rendered = self.network.propagate_and_render(
+      x, choose_labels, training=training
     )
-    return _Inferred(x, label, propagated, rendered, self._layer_etas(rendered))
+    return x, labels_used, rendered, propagated
 
-  def _layer_etas(self, rendered):
-    biases, _ = self.network.biases()
-    etas = [
-      _sum_event(bias * gradient)
-      for bias, gradient in zip(biases, rendered.pre_activations, strict=True)
-    ]
-    return tf.stack(etas, axis=-1)
+  def _of_terms(self, images, function):
+    """Calls a function of the `ImageTerms` of images."""
 
-  def _layer_reconstructions(self, inferred, masked):
-    x, rendered = inferred.x, inferred.rendered
-    reconstructions = [_sum_of_squares(x - rendered.image)]
-    for layer, g, h in zip(
-      self.network.layers,
-      inferred.propagated.features,
-      rendered.features,
-      strict=True,
-    ):
-      if masked:
-        slope = tf.constant(layer.slope, h.dtype)
-        h *= tf.where(g > 0, tf.ones([], h.dtype), slope)
-      reconstructions.append(_sum_of_squares(g - h))
-    return -tf.stack(reconstructions, axis=-1)
-
-  def _pixel_and_label_terms(self, inferred):
-    squares = _sum_of_squares(inferred.x - inferred.rendered.image)
-    label = tf.gather(self._class_log_probs, inferred.label)
-    return -squares / (2 * self._pixel_variance), label
-
-  def _latent(self, mode, inferred):
-    if mode == 'layerwise':
-      prior = LayerwiseSwitchPrior(
-        self.network, inferred.label, self._pixel_variance
+    def evaluate(x):
+      return function(
+        ImageTerms(self.network, self._pixel_variance, self._class_log_probs, x)
       )
-      log_prob, _ = prior._terms_of_renderings(
-        inferred.rendered.features,
-        self.network.switches(inferred.propagated.pre_activations),
+
+    return with_one_more_if_empty(evaluate, self.scaled(images))
+
+  def _latent_name(self, mode):
+    if mode not in _LATENT_MODES:
+      raise ValueError(
+        f'{self.name}: the latent mode must be one of '
+        f'{", ".join(_LATENT_MODES)}; got {mode!r}.'
       )
-      return log_prob
-    if mode == 'rpn':
-      path = self.rendering_path_normalization(inferred.rendered)
-      return -self.network.input_shape.num_elements() * path
-    eta = tf.reduce_sum(inferred.layer_etas, axis=-1)
-    if mode == 'mode_normalised':
-      eta -= tf.gather(self._zero_image_etas(), inferred.label)
-    return eta / self._pixel_variance
-
-  def _zero_image_etas(self):
-    """`eta` of the zero image's own switches, `[num_classes]`."""
-    network = self.network
-    if network.rendering_normalizations:
-      # They are no gradients of the logits: every class is rendered.
-      labels = tf.range(network.num_classes)
-      zeros = network.zero_images(network.num_classes)
-      rendered = network.render(labels, images=zeros)
-      return tf.reduce_sum(self._layer_etas(rendered), axis=-1)
-    _, class_bias = network.biases()
-    return (network.propagate(network.zero_images()).logits - class_bias)[0]
-
-  def _check_modes(self, modes):
-    for mode in modes:
-      if mode not in LATENT_MODES:
-        raise ValueError(
-          f'{self.name}: the latent mode must be one of '
-          f'{", ".join(LATENT_MODES)}; got {mode!r}.'
-        )
+    return f'latent_{mode}'
 
   def _checked_labels(self, labels, minimum=0):
     labels = tf.convert_to_tensor(labels, dtype_hint=tf.int32)
@@ -578,110 +588,3 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     assertions = _checks.assert_labels(self.name, labels, num_classes, minimum)
     with tf.control_dependencies(assertions):
       return tf.identity(labels)
-
-  def rendering_path_normalization(self, rendered):
-    """How far renderings are from those of the zero image and all classes.
-
-        sum_l mean |b(l) s(l) h(l) - b(l) s0(l) h0(l)|
-
-    As a loss it presses the prior's probability of the switches up; the biases
-    are constants to its gradient.
-
-    Args:
-      rendered: `Rendered`, as `infer_and_render` returns it.
-
-    Returns:
-      `Tensor` of shape `[batch]`.
-    """
-    biases, _ = self.network.biases()
-    biases = [tf.stop_gradient(bias) for bias in biases]
-    zero = self.network.zero_images()
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-      tape.watch(zero)
-      result = self.network.propagate(zero)
-      all_classes = tf.reduce_sum(result.logits)
-    paths = tape.gradient(all_classes, result.pre_activations)
-    return tf.add_n(
-      [
-        tf.reduce_mean(
-          tf.abs(bias * (gradient - path)), axis=range(1, bias.shape.rank)
-        )
-        for bias, gradient, path in zip(
-          biases, rendered.pre_activations, paths, strict=True
-        )
-      ]
-    )
-
-  def infer_and_render(self, images, labels=None, training=False):
-    """Goes up to the logits and back from one of them, once each way.
-
-    Args:
-      images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
-      labels: integer `Tensor` of shape `[batch]`, where to turn round; one of -1
-        stands for the largest logit, as does `None` for all.
-      training: Python `bool`; see `PiecewiseLinearNetwork.propagate`.
-
-    Returns:
-      x: the images as the network sees them.
-      labels: int32 `[batch]`, where it turned round.
-      rendered: `Rendered` at the images' own switches.
-      propagated: `Propagated`.
-    """
-
-    if labels is not None:
-      labels = self._checked_labels(labels, minimum=-1)
-
-    def choose_labels(logits):
-      inferred = _most_likely(logits)
-      return (
-        inferred if labels is None else tf.where(labels < 0, inferred, labels)
-      )
-
-    x = self.scaled(images)
-    labels_used, propagated, rendered = self.network.propagate_and_render(
-      x, choose_labels, training=training
-    )
-    return x, labels_used, rendered, propagated
-
-  def scaled(self, images):
-    """Returns raw pixels as the network sees them, in its dtype."""
-    images = tf.convert_to_tensor(images, name='images')
-    shape = tf.TensorShape([None]).concatenate(self.network.input_shape)
-    if not images.shape.is_compatible_with(shape):
-      raise ValueError(
-        f'{self.name}: `images` must be a batch of raw pixels, {shape}; got '
-        f'shape {images.shape}.'
-      )
-    images = tf.cast(images, self.network.dtype)
-    return self._pixel_scale * images + self._pixel_shift
-
-
-def _checked_class_probs(name, class_probs, network):
-  num_classes = network.num_classes
-  if class_probs is None:
-    class_probs = [1 / num_classes] * num_classes
-  probs = np.asarray(class_probs, np.float64)
-  if probs.shape != (num_classes,):
-    raise ValueError(
-      f'{name}: `class_probs` must be the probabilities of the {num_classes} '
-      f'classes; got shape {probs.shape}.'
-    )
-  # Of float32 probabilities, the sum is one so far.
-  if not (probs > 0).all() or abs(probs.sum() - 1) > 1e-5:
-    raise ValueError(
-      f'{name}: `class_probs` must be positive and add up to one; got {probs}, '
-      f'which add up to {probs.sum()}.'
-    )
-  return tf.constant(probs, network.dtype)
-
-
-def _most_likely(logits):
-  return tf.argmax(logits, axis=-1, output_type=tf.int32)
-
-
-def _sum_event(values):
-  return tf.reduce_sum(values, axis=range(1, values.shape.rank))
-
-
-def _sum_of_squares(values):
-  return _sum_event(values**2)

@@ -9,7 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
-from tfp_ood.distributions.rendering import _switch_blocks, _switch_bounds
+from tfp_ood.distributions.rendering import (
+  _switch_blocks,
+  _switch_bounds,
+  _switch_states,
+)
+from tfp_ood.distributions.rendering._reductions import sum_of_squares
 from tfp_ood.distributions.rendering.layerwise_switch_prior import (
   LayerwiseSwitchPrior,
 )
@@ -137,7 +142,7 @@ class StructuredSwitchPrior(SwitchPrior):
       `compensated` `(eta + |h(0)|^2 / 2) / variance`.
     """
     with self._name_and_control_scope('unnormalized_log_prob'):
-      flat, labels, shape = self._flatten_batch(switches)
+      flat, labels, shape = self._flattened(switches)
       return tf.reshape(self._exponents(flat, labels), shape)
 
   @property
@@ -227,7 +232,7 @@ class StructuredSwitchPrior(SwitchPrior):
     _, switches, _ = _switch_blocks.loop_over_switches(
       lambda step, *_: step < self._num_sweeps, sweep, switches, labels
     )
-    return self._unflatten_batch(switches, n)
+    return self._unflattened(switches, n)
 
   def _sweep(self, switches, labels, inverse_temperature, seed):
     """Draws the switches of each layer anew, given those of all others."""
@@ -241,10 +246,11 @@ class StructuredSwitchPrior(SwitchPrior):
       )
     switches = list(switches)
     for index, layer in enumerate(self.network.layers):
-      logits = inverse_temperature * self._conditional_logits(
-        images, labels, switches, index
+      scores = _switch_blocks.block_scores(
+        self.network, images, labels, switches, index
       )
-      switches[index] = self._draw(layer, logits, seeds[index])
+      logits = inverse_temperature * scores / self.variance
+      switches[index] = _switch_states.draw_states(layer, logits, seeds[index])
     return switches
 
   def _draw_images(self, switches, labels, inverse_temperature, seed):
@@ -257,28 +263,20 @@ class StructuredSwitchPrior(SwitchPrior):
     noise = tf.random.stateless_normal(tf.shape(h), seed, dtype=h.dtype)
     return h + tf.sqrt(self.variance / inverse_temperature) * noise
 
-  def _conditional_logits(self, images, labels, switches, index):
-    """Log-odds of the states of one layer's units, given all other layers."""
-    scores = _switch_blocks.block_scores(
-      self.network, images, labels, switches, index
-    )
-    return scores / self.variance
-
   def _exponents(self, switches, labels):
     """Returns the log of the unnormalized density, `[batch]`."""
     if not self._compensated:
       etas = tf.gather(self._class_etas(switches), labels, batch_dims=1)
       return etas / self.variance
     rendered = self.network.render(labels, switches)
-    h = rendered.image
-    squares = tf.reduce_sum(h**2, axis=range(1, h.shape.rank))
+    squares = sum_of_squares(rendered.image)
     return (rendered.class_score + squares / 2) / self.variance
 
   def _class_exponents(self, switches):
     """Returns the same of every class, `[batch, num_classes]`."""
     if not self._compensated:
       return self._class_etas(switches) / self.variance
-    count = tf.shape(tf.nest.flatten(switches)[0])[0]
+    count = _switch_states.batch_size(switches)
     return tf.stack(
       [
         self._exponents(switches, tf.fill([count], label))
@@ -299,24 +297,12 @@ class StructuredSwitchPrior(SwitchPrior):
     parts = []
     for start in range(0, total, _ENUMERATION_BATCH):
       numbers = np.arange(start, min(total, start + _ENUMERATION_BATCH))
-      exponents = self._class_exponents(self._configurations(numbers))
+      switches = _switch_states.numbered_switches(self.network, numbers)
+      exponents = self._class_exponents(switches)
       parts.append(tf.reduce_logsumexp(exponents, axis=0))
     by_class = tf.reduce_logsumexp(tf.stack(parts), axis=0)
     estimate = tf.gather(by_class, self.labels)
     return LogNormalizer(estimate, estimate, estimate, tf.zeros_like(estimate))
-
-  def _configurations(self, numbers):
-    """Returns the configurations of given numbers, as switches."""
-    switches = []
-    for layer in self.network.layers:
-      states = np.zeros(
-        [len(numbers), layer.feature_shape.num_elements()], np.int32
-      )
-      for unit in range(states.shape[1]):
-        numbers, states[:, unit] = np.divmod(numbers, layer.num_states)
-      states = tf.reshape(states, [-1, *layer.feature_shape])
-      switches.append(layer.switches_of_states(states))
-    return switches
 
   def _mode(self):
     lower, upper = self._bounds()
@@ -334,7 +320,7 @@ class StructuredSwitchPrior(SwitchPrior):
     upper = _switch_bounds.eta_upper_bounds(network)
     if self._compensated:
       bounds = _switch_bounds.rendering_bounds(network)
-      upper += tf.reduce_sum(bounds**2, axis=range(1, bounds.shape.rank)) / 2
+      upper += sum_of_squares(bounds) / 2
     upper = tf.gather(upper, self.labels) / self.variance
     return lower / self.variance, upper + self.log_num_configurations
 
@@ -362,30 +348,15 @@ class StructuredSwitchPrior(SwitchPrior):
     _, _, log_weight = _switch_blocks.loop_over_switches(
       lambda step, *_: step < num_temperatures,
       warm_to_cold,
-      self._uniform_switches(tf.shape(labels)[0], start_seed),
+      _switch_states.uniform_switches(
+        self.network, tf.shape(labels)[0], start_seed
+      ),
       tf.zeros_like(labels, self.network.dtype),
     )
     shape = tf.concat([[num_samples], tf.shape(self.labels)], axis=0)
     return self._estimate(
       tf.reshape(log_weight, shape) + self.log_num_configurations
     )
-
-  def _uniform_switches(self, count, seed):
-    seeds = tf.random.experimental.stateless_split(
-      seed, self.network.num_layers
-    )
-    return [
-      layer.switches_of_states(
-        tf.random.stateless_uniform(
-          [count, *layer.feature_shape],
-          seeds[index],
-          0,
-          layer.num_states,
-          tf.int32,
-        )
-      )
-      for index, layer in enumerate(self.network.layers)
-    ]
 
   def _estimate(self, log_weights):
     """Log of the mean of weights along the first axis, and its error."""

@@ -5,7 +5,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from tfp_ood.distributions.rendering import _checks
+from tfp_ood.distributions.rendering import _checks, _switch_states
 
 __all__ = ['SwitchPrior']
 
@@ -74,51 +74,24 @@ class SwitchPrior(tfp.distributions.Distribution):
       `Tensor` of shape `[sample..., batch...]`.
     """
     with self._name_and_control_scope('eta'):
-      flat, labels, shape = self._flatten_batch(switches)
+      flat, labels, shape = self._flattened(switches)
       etas = tf.gather(self._class_etas(flat), labels, batch_dims=1)
       return tf.reshape(etas, shape)
 
   def _class_etas(self, switches):
     """Returns `eta` for every class, `[batch, num_classes]`."""
-    count = tf.shape(tf.nest.flatten(switches)[0])[0]
-    zeros = self.network.zero_images(count)
+    zeros = self.network.zero_images(_switch_states.batch_size(switches))
     _, class_bias = self.network.biases()
     return self.network.propagate(zeros, switches).logits - class_bias
 
-  def _draw(self, layer, logits, seed):
-    """Draws the states of a layer's units, and returns its switches."""
-    flat = tf.reshape(logits, [-1, layer.num_states])
-    states = tf.random.stateless_categorical(flat, 1, seed, dtype=tf.int32)
-    return layer.switches_of_states(
-      tf.reshape(states, [-1, *layer.feature_shape])
+  def _flattened(self, switches):
+    return _switch_states.flatten_batch(
+      self.name, self.network, self.labels, switches
     )
 
-  def _flatten_batch(self, switches):
-    """Checks switches, and gives them and the labels one batch dimension."""
-    switches = _checks.check_switches(self.name, self.network, switches)
-    first = tf.nest.flatten(switches)[0]
-    event_rank = self.network.layers[0].feature_shape.rank
-    shape = tf.shape(first)[: tf.rank(first) - event_rank]
-    labels = tf.reshape(tf.broadcast_to(self.labels, shape), [-1])
-    flat = [
-      tf.nest.map_structure(
-        lambda t, layer=layer: tf.reshape(t, [-1, *layer.feature_shape]), switch
-      )
-      for layer, switch in zip(self.network.layers, switches, strict=True)
-    ]
-    return flat, labels, shape
-
-  def _unflatten_batch(self, switches, n):
-    batch_shape = tf.concat([[n], tf.shape(self.labels)], axis=0)
-    return [
-      tf.nest.map_structure(
-        lambda t, layer=layer: tf.reshape(
-          t, tf.concat([batch_shape, layer.feature_shape], axis=0)
-        ),
-        switch,
-      )
-      for layer, switch in zip(self.network.layers, switches, strict=True)
-    ]
+  def _unflattened(self, switches, n):
+    shape = tf.concat([[n], tf.shape(self.labels)], axis=0)
+    return _switch_states.unflatten_batch(self.network, switches, shape)
 
   def _tile_labels(self, n):
     flat = tf.reshape(self.labels, [1, -1])
