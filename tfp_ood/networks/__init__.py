@@ -2,10 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks inside the models."""
 
-from tfp_ood.networks.adaptive_batch_normalization import (
-  AdaptiveBatchNormalization,
-  statistics_of_the_batch,
-)
 from tfp_ood.networks.batch_statistics import with_batch_statistics
 from tfp_ood.networks.classifiers import (
   alexnet_like,
@@ -31,7 +27,6 @@ from tfp_ood.networks.tracking import trackable_parts
 from tfp_ood.networks.zero_convolution import ZeroConvolution
 
 __all__ = [
-  'AdaptiveBatchNormalization',
   'CouplingNetwork',
   'FunctionNetwork',
   'PiecewiseLinearNetwork',
@@ -47,7 +42,6 @@ __all__ = [
   'convolutional_encoder',
   'masked_network',
   'small_resnet',
-  'statistics_of_the_batch',
   'trackable_parts',
   'with_batch_statistics',
 ]

@@ -5,10 +5,6 @@
 import numpy as np
 import tf_keras
 
-from tfp_ood.networks.adaptive_batch_normalization import (
-  AdaptiveBatchNormalization,
-)
-
 __all__ = ['convolutional_decoder', 'convolutional_encoder']
 
 layers = tf_keras.layers
@@ -35,8 +31,7 @@ def convolutional_encoder(
     image_shape: `(height, width, channels)`.
     num_outputs: Python `int`.
     hidden_channels: Python `int`, the channels of the first convolution.
-    batch_normalization: Python `bool`, after all convolutions but the first, by
-      `AdaptiveBatchNormalization`.
+    batch_normalization: Python `bool`, after all convolutions but the first.
     seed: Python `int`, of the weights.
     dtype: floating dtype.
 
@@ -70,7 +65,7 @@ def convolutional_encoder(
       )
     )
     if batch_normalization and level > 0:
-      parts.append(AdaptiveBatchNormalization(dtype=dtype))
+      parts.append(layers.BatchNormalization(dtype=dtype))
     parts.append(layers.LeakyReLU(_SLOPE, dtype=dtype))
   parts.append(layers.Flatten(dtype=dtype))
   parts.append(_dense(num_outputs, seeds, dtype))
@@ -94,8 +89,7 @@ def convolutional_decoder(
     outputs_per_channel: Python `int`, how many numbers each channel of a pixel
       gets.
     hidden_channels: Python `int`, the channels before the last convolution.
-    batch_normalization: Python `bool`, after all layers but the last, by
-      `AdaptiveBatchNormalization`.
+    batch_normalization: Python `bool`, after all layers but the last.
     seed: Python `int`, of the weights.
     dtype: floating dtype.
 
@@ -127,7 +121,7 @@ def convolutional_decoder(
   def activated():
     parts = [layers.ReLU(dtype=dtype)]
     if batch_normalization:
-      parts.insert(0, AdaptiveBatchNormalization(dtype=dtype))
+      parts.insert(0, layers.BatchNormalization(dtype=dtype))
     return parts
 
   def upsample(channels, initializer):

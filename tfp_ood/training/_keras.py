@@ -6,7 +6,12 @@ import keras
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood._third_party import leaves_of_module
+from tfp_ood.networks.tracking import keras_layers
+
 __all__ = ['check_optimizer', 'regularization_loss', 'trainable_variables']
+
+_LAYERS = tf_keras.layers.Layer, keras.Layer
 
 
 def check_optimizer(optimizer, owner):
@@ -37,7 +42,7 @@ def trainable_variables(module):
   """
   frozen = {
     id(variable)
-    for layer in _layers_in(module)
+    for layer in leaves_of_module(module, _LAYERS)
     for variable in _non_trainable_variables(layer)
   }
   return [v for v in module.trainable_variables if id(v) not in frozen]
@@ -52,24 +57,8 @@ def regularization_loss(module):
   Returns:
     Scalar float32 `Tensor`.
   """
-  layers = _layers_in(module)
-  # A layer's losses are those of its parts too.
-  parts = {
-    id(part)
-    for layer in layers
-    if isinstance(layer, tf.Module)
-    for part in layer.submodules
-  }
-  losses = [
-    loss for layer in layers if id(layer) not in parts for loss in layer.losses
-  ]
+  losses = [loss for layer in keras_layers(module) for loss in layer.losses]
   return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
-
-
-def _layers_in(module):
-  """Lists the layers of Keras 2 and 3 that a module holds."""
-  kinds = tf_keras.layers.Layer, keras.Layer
-  return list(module._flatten(predicate=lambda x: isinstance(x, kinds)))
 
 
 def _non_trainable_variables(layer):

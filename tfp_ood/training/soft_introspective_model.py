@@ -66,9 +66,9 @@ class SoftIntrospectiveModel(VariationalModel):
   Real images and either kind of fakes pass the networks as batches of their own,
   each normalized by its own statistics. Those for evaluation are gathered once a
   step: the encoder's from real images, the decoder's from their latents and, in
-  turn, from latents of the prior. That is of `AdaptiveBatchNormalization`; other
-  layers gather from all that passes. Where samples look off, a copy of the
-  distribution with `batch_statistics={'decoder'}` decodes them as in training.
+  turn, from latents of the prior. Where samples look off, a copy of the distribution
+  with `decoder=tfp_ood.networks.with_batch_statistics(decoder)` decodes them as in
+  training.
 
   Metrics are those of `VariationalModel`, of real images, where `loss` is
   `(-beta_reconstruction r + beta_kl KL) / (D log 2)`; and, in training,

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_ood.bijectors.affine_coupling import AffineCoupling
+from tfp_ood.bijectors.bijector import Bijector
 from tfp_ood.bijectors.invertible_conv_1x1 import InvertibleConv1x1
 from tfp_ood.networks.function_network import FunctionNetwork
 
@@ -78,21 +79,44 @@ class ConditionalCouplings(tf.Module):
 
     Args:
       context: `Tensor` of shape `[batch, height, width, context_channels]`, the
-        sides those of the images. Images may have several such batches, as in
-        `[samples, batch, height, width, channels]`.
+        sides those of the images. Images have a batch shape that broadcasts with
+        `[batch]`, such as `[samples, batch]` or `[samples, 1]`.
 
     Returns:
       List of `tfp.bijectors.Bijector`s, that nearest to the image first.
     """
-    steps = []
+    # At both ends, as images may come in at either.
+    broadcast = _Broadcast(tf.shape(context)[:1])
+    steps = [broadcast]
     for rotation, network in zip(self._rotations, self._networks, strict=True):
       steps += [rotation, AffineCoupling(_given(network, context))]
-    return steps
+    return [*steps, broadcast]
+
+
+class _Broadcast(Bijector):
+  """Repeats images until there is one for each context."""
+
+  def __init__(self, batch_shape):
+    self._contexts = batch_shape
+    super().__init__(
+      forward_min_event_ndims=3, is_constant_jacobian=True, name='broadcast'
+    )
+
+  def _forward_and_log_det(self, x):
+    batch_shape = tf.broadcast_dynamic_shape(tf.shape(x)[:-3], self._contexts)
+    shape = tf.concat([batch_shape, tf.shape(x)[-3:]], axis=0)
+    result = tf.broadcast_to(x, shape)
+    rank = max(x.shape.rank, 4)
+    result.set_shape([*[None] * (rank - 3), *x.shape[-3:]])
+    return result, tf.zeros([], x.dtype)
+
+  def _inverse_and_log_det(self, y):
+    return self._forward_and_log_det(y)
 
 
 def _given(network, context):
   def conditioned(images):
-    # All batches of the images in turn.
+    # There are as many images as contexts, or a multiple of them.
     copies = tf.shape(images)[0] // tf.shape(context)[0]
     tiled = tf.tile(context, [copies, 1, 1, 1])
     return network(tf.concat([images, tiled], axis=-1))
