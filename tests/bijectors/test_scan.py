@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of `Scan` against the chain of its steps."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -124,12 +126,21 @@ def _assert_all_close(got, want, **tolerances):
     np.testing.assert_allclose(a / scale, b / scale, **tolerances)
 
 
+_IMAGES = _normal([4, 2, 3, CHANNELS], 99)
+
+
+@functools.cache
+def _run_of_chain(direction):
+  """What a scan of Glow's steps must give, computed once a direction."""
+  weights = _weights()
+  return _run(lambda: _chain(_glow_step, weights), direction, _IMAGES, weights)
+
+
 @both_directions
 @pytest.mark.parametrize('recompute', [True, False])
 @pytest.mark.parametrize('in_graph', [False, True])
 def test_equals_the_chain_of_its_steps(direction, recompute, in_graph):
   weights = _weights()
-  images = _normal([4, 2, 3, CHANNELS], 99)
   scan = bijectors.Scan(_glow_step, weights, recompute=recompute)
 
   def run(images):
@@ -141,35 +152,28 @@ def test_equals_the_chain_of_its_steps(direction, recompute, in_graph):
       input_signature=[tf.TensorSpec([None, 2, 3, CHANNELS], tf.float64)],
       autograph=False,
     )
-  expected = _run(
-    lambda: _chain(_glow_step, weights), direction, images, weights
-  )
+  expected = _run_of_chain(direction)
   # Input, two of the normalization, three of the convolution, six of the net.
   assert len(expected) == 2 + 1 + 2 + 3 + 6
   assert all(np.any(x != 0.0) for x in expected)
-  _assert_all_close(run(images), expected, rtol=0.0, atol=1e-11)
+  _assert_all_close(run(_IMAGES), expected, rtol=0.0, atol=1e-11)
 
 
 @both_directions
 def test_float32_gradients_agree_to_single_precision(direction):
   # Recovered inputs cost digits: of the seven, about two here. The loss grows
   # with the condition number of the flow, here on the large side.
-  images = _normal([4, 2, 3, CHANNELS], 99)
-  weights = _weights()
   single = tf.nest.map_structure(
     lambda x: tf.Variable(
       tf.cast(x, tf.float32) if x.dtype.is_floating else x,
       trainable=x.trainable,
     ),
-    weights,
-  )
-  expected = _run(
-    lambda: _chain(_glow_step, weights), direction, images, weights
+    _weights(),
   )
   scan = bijectors.Scan(_glow_step, single)
-  got = _run(lambda: scan, direction, tf.cast(images, tf.float32), single)
+  got = _run(lambda: scan, direction, tf.cast(_IMAGES, tf.float32), single)
   assert all(x.dtype == tf.float32 for x in got)
-  _assert_all_close(got, expected, rtol=0.0, atol=2e-4)
+  _assert_all_close(got, _run_of_chain(direction), rtol=0.0, atol=2e-4)
 
 
 @both_directions

@@ -169,11 +169,11 @@ def _zero_convolution(input_channels, output_channels):
   return networks.ZeroConvolution(input_channels, output_channels, dtype=_F64)
 
 
-def _glow(seed, image_shape, **kwargs):
+def _glow(seed, image_shape, num_steps=2, **kwargs):
   return bijectors.Glow(
     image_shape,
     num_levels=2,
-    num_steps=2,
+    num_steps=num_steps,
     hidden_channels=4,
     seed=seed,
     dtype=_F64,
@@ -300,11 +300,12 @@ BIJECTORS = {
     lambda seed: _glow(
       seed,
       [4, 4, 2],
+      num_steps=1,
       coupling=bijectors.AdditiveCoupling,
       network_fn=lambda *channels, seed: _keras_3_network(*channels),
     ),
     (4, 4, 2),
-    network_calls=5,
+    network_calls=3,
   ),
 }
 

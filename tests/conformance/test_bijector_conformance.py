@@ -65,8 +65,45 @@ def _value_and_gradients(bijector, direction, value, event_ndims):
     tape.watch(value)
     output, log_det = _fused(bijector, direction, value, event_ndims)
     loss = _loss(output, log_det)
+  # What the tape saw is what the optimizer will be given: no more, no less.
+  watched = {id(v) for v in tape.watched_variables()}
+  assert watched == {id(v) for v in bijector.trainable_variables}
   gradients = tape.gradient(loss, [value, *bijector.trainable_variables])
   return output, log_det, gradients
+
+
+@functools.cache
+def _eager_run(name, direction):
+  """Value, log-determinant and gradients of a batch of seven, made once."""
+  return _value_and_gradients(
+    _shared(name),
+    direction,
+    _inputs(name, direction),
+    _event_shape(name, direction).rank,
+  )
+
+
+@functools.cache
+def _traced(name, direction):
+  """The same as a graph, for any batch size, and a list with what is static.
+
+  Tracing is what takes time: every test gets the same graph.
+  """
+  event_shape = _event_shape(name, direction)
+  static_shapes = []
+
+  @tf.function(
+    input_signature=[tf.TensorSpec([None, *event_shape], tf.float64)],
+    autograph=False,
+  )
+  def function(value):
+    output, log_det, gradients = _value_and_gradients(
+      _shared(name), direction, value, event_shape.rank
+    )
+    static_shapes.append((output.shape, log_det.shape))
+    return output, log_det, gradients
+
+  return function, static_shapes
 
 
 def test_every_public_bijector_is_registered():
@@ -195,17 +232,9 @@ def test_does_not_depend_on_the_rest_of_the_batch(name):
 @every_bijector
 @both_directions
 def test_gradient_reaches_every_trainable_variable(name, direction):
-  bijector = _shared(name)
-  inputs = _inputs(name, direction)
-  event_ndims = inputs.shape.rank - 1
-  with tf.GradientTape() as tape:
-    loss = _loss(*_fused(bijector, direction, inputs, event_ndims))
-  # What the tape saw is what the optimizer will be given: no more, no less.
-  watched = {id(v) for v in tape.watched_variables()}
-  assert watched == {id(v) for v in bijector.trainable_variables}
-  gradients = tape.gradient(loss, bijector.trainable_variables)
+  _, _, (_, *gradients) = _eager_run(name, direction)
   for variable, gradient in zip(
-    bijector.trainable_variables, gradients, strict=True
+    _shared(name).trainable_variables, gradients, strict=True
   ):
     assert gradient is not None, variable.name
     assert np.all(np.isfinite(gradient)), variable.name
@@ -231,50 +260,35 @@ def _without_graph_optimizer():
 @both_directions
 @pytest.mark.usefixtures('_without_graph_optimizer')
 def test_unknown_batch_size_is_traced_once(name, direction):
-  bijector = _shared(name)
-  event_shape = _event_shape(name, direction)
-  traces = []
-
-  @tf.function(
-    input_signature=[tf.TensorSpec([None, *event_shape], tf.float64)],
-    autograph=False,
-  )
-  def function(value):
-    output, log_det, gradients = _value_and_gradients(
-      bijector, direction, value, event_shape.rank
-    )
-    traces.append((output.shape, log_det.shape))
-    return output, log_det, gradients
-
+  function, static_shapes = _traced(name, direction)
   assert_close = functools.partial(
     np.testing.assert_allclose, rtol=1e-9, atol=1e-9
   )
   inputs = _inputs(name, direction, (7,))
-  eager = _value_and_gradients(bijector, direction, inputs, event_shape.rank)
+  eager = _eager_run(name, direction)
   for batch_size in (1, 3):
     output, log_det, _ = function(inputs[:batch_size])
     assert_close(output, eager[0][:batch_size])
     assert_close(log_det, eager[1][:batch_size])
   tf.nest.map_structure(assert_close, function(inputs), eager)
-  assert len(traces) == 1
+  assert len(static_shapes) == 1
   # All but the batch size is known while tracing.
-  value_shape, log_det_shape = traces[0]
+  value_shape, log_det_shape = static_shapes[0]
   assert value_shape[1:].is_fully_defined()
   assert log_det_shape.as_list() == [None]
 
 
 @every_bijector
 def test_maps_over_a_data_set_with_a_ragged_last_batch(name):
-  bijector = _shared(name)
-  inputs = _inputs(name, INVERSE, (7,))
-  expected = _fused(bijector, INVERSE, inputs, 3)
+  function, _ = _traced(name, INVERSE)
   dataset = (
-    tf.data.Dataset.from_tensor_slices(inputs)
+    tf.data.Dataset.from_tensor_slices(_inputs(name, INVERSE, (7,)))
     .batch(4)
-    .map(lambda images: _fused(bijector, INVERSE, images, 3))
+    .map(lambda images: function(images)[:2])
   )
   batches = list(dataset)
   assert [len(log_det) for _, log_det in batches] == [4, 3]
+  expected = _eager_run(name, INVERSE)[:2]
   for got, want in zip(zip(*batches, strict=True), expected, strict=True):
     np.testing.assert_allclose(
       tf.concat(got, axis=0), want, rtol=1e-10, atol=1e-10
@@ -396,7 +410,7 @@ def test_composes_with_the_bijectors_of_tfp(name):
   np.testing.assert_allclose(
     distribution.log_prob(images), fused, rtol=1e-10, atol=1e-10
   )
-  in_graph = tf.function(distribution.log_prob, autograph=False)
+  in_graph = tf.function(distribution.log_prob)
   np.testing.assert_allclose(in_graph(images), fused, rtol=1e-10, atol=1e-10)
   samples = distribution.sample(tf.constant(2), seed=[1, 2])
   assert samples.shape == (2, *BIJECTORS[name].image_shape)
