@@ -69,8 +69,8 @@ _LAYER = 6
 
 def _run(run):
   """Trains classifiers of several seeds to render, and analyzes them."""
-  name, (_, test) = 'less contrast', list(run.compared.items())
-  run.datasets[name] = test.map(lambda x, y: (_scaled(x), y))
+  name, dataset = next(iter(run.others.items()))
+  run.datasets[f'{name} x 0.8'] = dataset.map(lambda x, y: (_scaled(x), y))
   seeds = [run.model['seed'] + n for n in range(run.evaluation['num_runs'])]
   models, records = {}, {}
   for seed in seeds:

@@ -22,6 +22,7 @@ __all__ = ['OtherSettingsError', 'check_settings', 'train_or_restore']
 _SETTINGS = 'configuration.json'
 _RECORD = 'training.json'
 _BACKUP_STEPS = 100
+_NOT_MEASURED = 'NA'  # What Keras writes.
 
 
 class OtherSettingsError(ValueError):
@@ -168,19 +169,24 @@ def _epochs(folder):
   """Reads the record of epochs, counted from one.
 
   An interrupted run repeats the end of an epoch: the last word on it counts. One
-  that the time limit cut short has measured nothing.
+  that was cut short, and not measured, is left out.
   """
   path = os.path.join(folder, 'epochs.csv')
   if not os.path.exists(path):
     return []
   with open(path, newline='') as file:
     rows = {row['epoch']: row for row in csv.DictReader(file)}
-  return [
-    {key: float(value) for key, value in row.items()}
+  epochs = [
+    {
+      key: float(value)
+      for key, value in row.items()
+      if value not in ('', _NOT_MEASURED)
+    }
     | {'epoch': int(row['epoch']) + 1}
     for row in rows.values()
-    if all(row.values())
   ]
+  most = max(map(len, epochs), default=0)
+  return [epoch for epoch in epochs if len(epoch) == most]
 
 
 def _shared_by_example(dataset):
