@@ -5,10 +5,10 @@
 import numpy as np
 
 from tfp_ood import reporting, stats
+from tfp_ood.evaluation._tables import auroc_table, comparison_table
 from tfp_ood.evaluation._text import (
   capitalized,
   estimate,
-  interval,
   title,
   with_error,
 )
@@ -60,17 +60,7 @@ def _summary(evaluation):
     'what the model has never seen. 95 % intervals are those of DeLong, over the '
     'examples; the model is taken as fixed.'
   )
-  section.add_table(
-    ['score', *evaluation.others],
-    [
-      [
-        title(score),
-        *(estimate(aurocs[n].auroc, aurocs[n]) for n in evaluation.others),
-      ]
-      for score, aurocs in evaluation.aurocs().items()
-    ],
-    caption='AUROC by score and data set.',
-  )
+  section.add_table(*auroc_table(evaluation))
   bits = evaluation.bits_per_dim()
   if bits:
     section.add_table(
@@ -129,26 +119,10 @@ def _scores(evaluation):
 
 
 def _comparisons(evaluation):
-  compared = evaluation.comparisons()
-  if not compared:
+  if len(evaluation.scores) < 2:
     return None
-  baseline = title(evaluation.baseline)
-  section = reporting.Section(f'Beside the {baseline}')
-  section.add_table(
-    ['score', *evaluation.out_of_distribution],
-    [
-      [
-        title(score),
-        *(
-          f'{tests[name].difference:+.3f} {interval(tests[name])}'
-          for name in evaluation.out_of_distribution
-        ),
-      ]
-      for score, tests in compared.items()
-    ],
-    caption=f'AUROC less that of the {baseline} on the same examples, with the 95 '
-    "% interval of DeLong's paired test.",
-  )
+  section = reporting.Section(f'Beside the {title(evaluation.baseline)}')
+  section.add_table(*comparison_table(evaluation))
   return section
 
 

@@ -12,21 +12,14 @@ __all__ = [
 ]
 
 _NO_BREAK_SPACE = '\u00a0'
-# Names that are no plain words.
-_TITLES = {
-  'waic': 'WAIC',
-  'elbo': 'ELBO',
-  'elbo_kl': 'KL divergence of the posterior from the prior',
-  'elbo_log_prior': 'log-prior E[log p(z)]',
-  'elbo_posterior_entropy': 'entropy of the posterior',
-  'elbo_reconstruction': 'reconstruction E[log p(x | z)]',
-  'log_prob': 'log-likelihood',
+_ACRONYMS = {
+  word.lower(): word for word in ('ELBO', 'KDE', 'KL', 'PNG', 'SVM', 'WAIC')
 }
 
 
 def title(name):
-  """Returns the words of a name: `max_softmax` is "max softmax"."""
-  return _TITLES.get(name, name.replace('_', ' '))
+  """Returns the words of a name: `latent_svm` is "latent SVM"."""
+  return ' '.join(_ACRONYMS.get(word, word) for word in name.split('_'))
 
 
 def capitalized(text):

@@ -137,6 +137,7 @@ def evaluate(
     values,
     scored,
     p_values,
+    kept,
     event_size=_protocol.event_shape(distribution).num_elements(),
     make_detector=calibrated,
   )

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scores make of data sets under a model."""
 
+import dataclasses
 import math
 import os
+import typing
 
 import numpy as np
 from scipy import stats as scipy_stats
@@ -26,6 +28,7 @@ _QUANTILES = np.linspace(0.0, 1.0, 101)
 _FILE = 'evaluation.npz'
 
 
+@dataclasses.dataclass
 class Evaluation:
   """Statistics and scores of data sets by name, and the tables made of them.
 
@@ -38,55 +41,36 @@ class Evaluation:
     training: `str`, that of the training data, or `None`.
     out_of_distribution: list of `str`, those of all others.
     statistics: `dict` of `dict`s of arrays, by data set and by statistic.
-    scores: `dict` of `dict`s of arrays `[num_examples]`, by score and by data set.
+    scores: `dict` of `dict`s of arrays `[num_examples]`, by score and by data set;
+      the first score is what the others are compared with.
     p_values: likewise, of the examples that calibrated nothing: in-distribution
       ones every second.
+    kept: list of `str`, the statistics that are of interest by themselves.
     event_size: `int`, the number of values of an example, or `None`.
-    baseline: `str`, the score that the others are compared with.
     sections: list of `tfp_ood.reporting.Section`s, analyses that `add` took up.
     information: `dict` of what a reader may want to know, such as the command.
+    make_detector: function from the name of a score to a `Detector`; `None` of an
+      evaluation that was loaded.
   """
 
-  def __init__(
-    self,
-    in_distribution,
-    training,
-    out_of_distribution,
-    statistics,
-    scores,
-    p_values,
-    event_size=None,
-    baseline=None,
-    sections=(),
-    information=None,
-    make_detector=None,
-  ):
-    """Instantiates the evaluation; see the attributes of the class.
+  in_distribution: str
+  training: str | None
+  out_of_distribution: list
+  statistics: dict
+  scores: dict
+  p_values: dict
+  kept: list
+  event_size: int | None = None
+  sections: list = dataclasses.field(default_factory=list)
+  information: dict = dataclasses.field(default_factory=dict)
+  make_detector: typing.Callable | None = dataclasses.field(
+    default=None, repr=False
+  )
 
-    Args:
-      in_distribution: `str`.
-      training: `str` or `None`.
-      out_of_distribution: list of `str`.
-      statistics: `dict` of `dict`s of arrays.
-      scores: `dict` of `dict`s of arrays.
-      p_values: `dict` of `dict`s of arrays.
-      event_size: `int` or `None`.
-      baseline: `str`, by default the first score.
-      sections: sequence of `Section`s.
-      information: `dict`.
-      make_detector: function from the name of a score to a `Detector`.
-    """
-    self.in_distribution = in_distribution
-    self.training = training
-    self.out_of_distribution = list(out_of_distribution)
-    self.statistics = statistics
-    self.scores = scores
-    self.p_values = p_values
-    self.event_size = event_size
-    self.baseline = baseline or next(iter(scores))
-    self.sections = list(sections)
-    self.information = dict(information or {})
-    self._make_detector = make_detector
+  @property
+  def baseline(self):
+    """`str`, the score that the others are compared with."""
+    return next(iter(self.scores))
 
   @property
   def others(self):
@@ -118,12 +102,12 @@ class Evaluation:
     Raises:
       ValueError: if the evaluation was loaded and has no model.
     """
-    if self._make_detector is None:
+    if self.make_detector is None:
       raise ValueError(
         'Evaluation: a loaded evaluation has no model; `evaluate` makes one that '
         'has, or build a tfp_ood.stats.Detector.'
       )
-    return self._make_detector(score)
+    return self.make_detector(score)
 
   # ---------------------------------------------------------------------- tables
 
@@ -213,14 +197,14 @@ class Evaluation:
     return results
 
   def means(self):
-    """Means of all statistics of one number: `dict` by data set and statistic."""
+    """Means of the statistics kept: `dict` by data set and statistic."""
     return {
       dataset: {
-        name: mean_and_error(values)
-        for name, values in by_name.items()
-        if values.ndim == 1
+        name: mean_and_error(values[name])
+        for name in self.kept
+        if values[name].ndim == 1
       }
-      for dataset, by_name in self.statistics.items()
+      for dataset, values in self.statistics.items()
     }
 
   def bits_per_dim(self):
@@ -351,20 +335,14 @@ class Evaluation:
     Args:
       folder: `str`, to write to.
     """
+    fields = {
+      field.name: getattr(self, field.name)
+      for field in dataclasses.fields(self)
+      if field.name != 'make_detector'
+    }
+    sections = [section.tree() for section in self.sections]
     reporting.write_tree(
-      os.path.join(folder, _FILE),
-      {
-        'in_distribution': self.in_distribution,
-        'training': self.training,
-        'out_of_distribution': self.out_of_distribution,
-        'statistics': self.statistics,
-        'scores': self.scores,
-        'p_values': self.p_values,
-        'event_size': self.event_size,
-        'baseline': self.baseline,
-        'sections': [section.tree() for section in self.sections],
-        'information': self.information,
-      },
+      os.path.join(folder, _FILE), fields | {'sections': sections}
     )
     # Last: this file says that all others are there.
     reporting.write_results(

@@ -67,7 +67,7 @@ def extreme_images(
       arguments = {
         'images': images,
         'num_columns': _COLUMNS,
-        'captions': [f'{value:.4g}' for value in values[indices]],
+        'captions': [_short(value) for value in values[indices]],
       }
       caption = f'{name}: the {len(images)} {extreme} by {title(statistic)}'
       if beside is not None:
@@ -80,6 +80,10 @@ def extreme_images(
         **arguments,
       )
   return section
+
+
+def _short(value):
+  return f'{value:.0f}' if abs(value) >= 1_000 else f'{value:.4g}'
 
 
 def _side_by_side(first, second):

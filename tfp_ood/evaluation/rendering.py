@@ -162,15 +162,13 @@ def _mean_switches(model, datasets, max_examples):
   }
 
 
-def rendering_labels(
-  models, datasets, in_distribution, seed=0, max_examples=2_000
-):
+def rendering_labels(models, datasets, shown, seed=0, max_examples=2_000):
   """Renders from the label inferred, and from two others.
 
   Args:
     models: `dict` of `NeuralRenderingModel`s by run.
     datasets: `dict` of data sets by name.
-    in_distribution: `str`, the name of the in-distribution one.
+    shown: names of those whose renderings are shown, the in-distribution one first.
     seed: Python `int`, of the labels drawn.
     max_examples: Python `int`, how many of each data set.
 
@@ -186,6 +184,7 @@ def rendering_labels(
     run: {name: _latents_by_label(model, x, seed) for name, x in images.items()}
     for run, model in models.items()
   }
+  in_distribution = shown[0]
   others = [name for name in datasets if name != in_distribution]
 
   def over_runs(of_run):
@@ -223,11 +222,11 @@ def rendering_labels(
       caption=caption,
     )
   model = next(iter(models.values()))
-  for name in (in_distribution, others[-1]):
-    shown = images[name][:_NUM_SHOWN]
-    _, _, _, propagated = model.infer_and_render(shown)
+  for name in shown:
+    some = images[name][:_NUM_SHOWN]
+    _, _, _, propagated = model.infer_and_render(some)
     rows = [
-      rendered_pixels(model, shown, labels)
+      rendered_pixels(model, some, labels)
       for labels in _labels(propagated.logits, seed).values()
     ]
     section.add_figure(
@@ -236,8 +235,8 @@ def rendering_labels(
       f'{name}: the images; rendered from '
       + ', from '.join(_LABELS.values())
       + ', all through the switches of the image.',
-      images=np.concatenate([shown, *rows]),
-      num_columns=len(shown),
+      images=np.concatenate([some, *rows]),
+      num_columns=len(some),
     )
   return section
 

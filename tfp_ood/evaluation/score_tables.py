@@ -5,12 +5,8 @@
 import numpy as np
 
 from tfp_ood import reporting
-from tfp_ood.evaluation._text import (
-  capitalized,
-  estimate,
-  title,
-  with_deviation,
-)
+from tfp_ood.evaluation._tables import auroc_table, comparison_table
+from tfp_ood.evaluation._text import capitalized, title, with_deviation
 
 __all__ = ['accuracies', 'over_runs', 'score_table']
 
@@ -28,23 +24,9 @@ def score_table(evaluation, scores, heading, text, column='score'):
   Returns:
     `tfp_ood.reporting.Section`.
   """
-  aurocs = evaluation.aurocs()
   section = reporting.Section(heading)
   section.add_text(text)
-  section.add_table(
-    [column, *evaluation.others],
-    [
-      [
-        name,
-        *(
-          estimate(aurocs[score][n].auroc, aurocs[score][n])
-          for n in evaluation.others
-        ),
-      ]
-      for name, score in scores.items()
-    ],
-    caption='AUROC.',
-  )
+  section.add_table(*auroc_table(evaluation, scores, column))
   return section
 
 
@@ -102,16 +84,10 @@ def over_runs(evaluations):
     ],
     caption='Means of what the models say.',
   )
-  for run, found in zip(evaluations, aurocs, strict=True):
+  for run, evaluation in evaluations.items():
     section.add_heading(capitalized(title(run)))
-    section.add_table(
-      ['score', *first.others],
-      [
-        [title(score), *(estimate(a[n].auroc, a[n]) for n in first.others)]
-        for score, a in found.items()
-      ],
-      caption='AUROC by score and data set.',
-    )
+    section.add_table(*auroc_table(evaluation))
+    section.add_table(*comparison_table(evaluation))
   return section
 
 

@@ -67,6 +67,12 @@ _OF_PRIOR = {
     1_000, 'Most images to be scored by likelihood regret.'
   ),
 }
+_PARTS = (
+  'elbo_reconstruction',
+  'elbo_log_prior',
+  'elbo_posterior_entropy',
+  'elbo_kl',
+)
 _ADAPTED = ('encoder', 'decoder', 'both')
 _NUM_TESTED = 2_000
 
@@ -97,9 +103,10 @@ def _run(run, train, has_prior):
     model,
     _scores(elbo, has_prior, numbers),
     statistics=statistics,
-    keep=(elbo, 'log_prob', 'latent', 'latent_adapted'),
+    keep=(elbo, *_PARTS, 'log_prob', 'latent', 'latent_adapted'),
     limits={'optimized_log_prob': asked['num_regret']} if has_prior else None,
   )
+  found.information['notes'] = [_note(run, has_prior)]
   _add_adaptation(found, run)
   shown = {name: d for name, d in run.datasets.items() if name != run.train}
   found.add(
@@ -139,7 +146,8 @@ def _scores(elbo, has_prior, numbers):
     scores['importance_weighted'] = likelihood()
     for number in numbers:
       scores[f'importance_weighted_{number}'] = likelihood(f'log_prob_{number}')
-    for part in ('reconstruction', 'log_prior', 'posterior_entropy', 'kl'):
+    for name in _PARTS:
+      part = name.removeprefix('elbo_')
       scores[part] = stats.ElboComponent(part)
     scores['likelihood_regret'] = stats.LikelihoodRegret()
   scores['typicality'] = stats.Typicality()
@@ -149,6 +157,29 @@ def _scores(elbo, has_prior, numbers):
   for method in ('one_class_svm', 'mahalanobis'):
     scores[f'latent_{method}'] = stats.DensityOfStates(('latent',), method)
   return scores
+
+
+def _note(run, has_prior):
+  """What the scores and bits per dimension are of."""
+  unit = {
+    'categorical': 'the discrete image',
+    'discretized_logistic': 'the discrete image',
+  }.get(run.model.get('decoder'), 'a density of pixel values')
+  if not has_prior:
+    return (
+      'The ELBO of an autoencoder, which has no prior, is the log-probability of '
+      f'the image given its own latent, of {unit}: a score of reconstruction, and '
+      'not a bound.'
+    )
+  number, *_ = run.evaluation['num_importance_samples']
+  return (
+    'The ELBO takes one sample of the posterior, and the divergence from the prior '
+    'in closed form where there is one. Likelihood, bits per dimension, typicality, '
+    'input complexity and likelihood regret are of the importance-weighted bound of '
+    f'{number} samples, of {unit}. Likelihood regret is of the first '
+    f'{run.evaluation["num_regret"]} images of each data set, after '
+    f'{run.evaluation["regret_steps"]} steps that fit the posterior to each image.'
+  )
 
 
 def _add_adaptation(found, run):
@@ -274,8 +305,9 @@ def _fitted(run, model):
   return model.distribution, record
 
 
-def _recipe(train, settings, has_prior=True):
+def _recipe(title, train, settings, has_prior=True):
   return Recipe(
+    title,
     functools.partial(_run, train=train, has_prior=has_prior),
     _SETTINGS | settings,
     _EVALUATION_SETTINGS | (_OF_PRIOR if has_prior else {}),
@@ -288,14 +320,18 @@ _of_vae = functools.partial(
   make=distributions.variational_autoencoder,
 )
 autoencoder = _recipe(
+  'Autoencoder',
   functools.partial(
     _train, make_model=_with_decoder, make=distributions.autoencoder
   ),
   _DECODER,
   has_prior=False,
 )
-variational_autoencoder = _recipe(_of_vae, _DECODER | _BOUND | _FREE_BITS)
+variational_autoencoder = _recipe(
+  'Variational autoencoder', _of_vae, _DECODER | _BOUND | _FREE_BITS
+)
 beta_variational_autoencoder = _recipe(
+  'beta-VAE',
   _of_vae,
   _DECODER
   | _BOUND
@@ -303,6 +339,7 @@ beta_variational_autoencoder = _recipe(
   | {'beta': Setting(4.0, 'Weight of the divergence from the prior.')},
 )
 flow_variational_autoencoder = _recipe(
+  'Autoencoder',
   functools.partial(
     _train,
     make_model=_with_flow,
@@ -311,5 +348,5 @@ flow_variational_autoencoder = _recipe(
   _FLOW_DECODER | _BOUND | _FREE_BITS,
 )
 soft_introspective_autoencoder = _recipe(
-  _train_introspectively, _DECODER | _BOUND | _INTROSPECTION
+  'Soft-IntroVAE', _train_introspectively, _DECODER | _BOUND | _INTROSPECTION
 )

@@ -187,11 +187,12 @@ def _trained(run, make, folder, config):
   return flow, record
 
 
-def _recipe(make):
-  return Recipe(
-    functools.partial(_run, make=make), _SETTINGS, _EVALUATION_SETTINGS
-  )
+def _recipe(title, make):
+  function = functools.partial(_run, make=make)
+  return Recipe(title, function, _SETTINGS, _EVALUATION_SETTINGS)
 
 
-glow = _recipe(distributions.glow)
-constant_volume_glow = _recipe(distributions.constant_volume_glow)
+glow = _recipe('Glow', distributions.glow)
+constant_volume_glow = _recipe(
+  'Constant-volume Glow', distributions.constant_volume_glow
+)

@@ -18,12 +18,13 @@ class UnknownSettingError(ValueError):
 
 class Recipe(
   collections.namedtuple(
-    'Recipe', ['function', 'model_settings', 'evaluation_settings']
+    'Recipe', ['title', 'function', 'model_settings', 'evaluation_settings']
   )
 ):
   """How to train a model, what to score it by, and what to look at.
 
   Attributes:
+    title: `str`, what to call the model.
     function: from a `Run` to an `Evaluation` with its analyses and the name of the
       score to export a detector of; to `None` on a worker that writes no files.
     model_settings: `dict` from names to `Setting`s: all that decides the model.

@@ -93,7 +93,8 @@ def _run(run):
   found.add(evaluation.over_runs(evaluations))
   found.add(evaluation.accuracies(evaluations, labels))
   found.add(evaluation.rendering_layers(models, evaluations, run.datasets))
-  found.add(evaluation.rendering_labels(models, run.datasets, run.test))
+  shown = list(run.compared)
+  found.add(evaluation.rendering_labels(models, run.datasets, shown))
   for statistic in (f'latent_{_MODES[0]}', 'log_prob'):
     found.add(
       evaluation.extreme_images(found, run.compared, statistic, 25, render)
@@ -238,4 +239,6 @@ def _labelled_and_other_images(run, config):
   )
 
 
-neural_rendering_model = Recipe(_run, _SETTINGS, _EVALUATION_SETTINGS)
+neural_rendering_model = Recipe(
+  'Neural rendering model', _run, _SETTINGS, _EVALUATION_SETTINGS
+)

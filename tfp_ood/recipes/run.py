@@ -79,7 +79,8 @@ class Run:
       'model': name,
       'preset': preset,
       'in_distribution': in_distribution,
-      **self._splits,
+      'train_split': train_split,
+      'test_split': test_split,
       'strategy': strategy,
       **model,
     }
@@ -225,7 +226,7 @@ class Run:
     path = os.path.join(self.folder, 'detector')
     result.detector(score).export_saved_model(path)
     result.information |= {
-      'title': f'{self.model["model"]} trained on {self._name}',
+      'title': f'{self._recipe.title} trained on {self._name}',
       **(information or {}),
       'configuration': self.model,
       'evaluation': self.evaluation,
