@@ -33,12 +33,12 @@ _REPEATS = flags.DEFINE_integer('repeats', 7, 'Passes of each kind.')
 
 _METRICS = (
   'logits',
-  'nrm_latent_eta',
-  'nrm_latent_mode_normalised',
-  'nrm_latent_rpn',
-  'nrm_log_prob',
-  'nrm_layer_etas',
-  'nrm_layer_reconstructions',
+  'latent_eta',
+  'latent_mode_normalized',
+  'latent_rpn',
+  'log_prob',
+  'layer_etas',
+  'layer_reconstructions',
 )
 
 
@@ -61,7 +61,7 @@ def main(argv):
       'one latent score': nrm.latent_log_prob,
       'all metrics': lambda images: statistics(images, _METRICS),
       'all metrics, layerwise prior too': lambda images: statistics(
-        images, [*_METRICS, 'nrm_latent_layerwise']
+        images, [*_METRICS, 'latent_layerwise']
       ),
     },
     batches,
