@@ -80,7 +80,9 @@ def _trained(name, make):
 
 
 @every_network
-@pytest.mark.parametrize('in_graph', [False, True])
+@pytest.mark.parametrize(
+  'in_graph', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_equals_the_context_bit_for_bit(name, in_graph):
   network = _trained(name, networks.AdaptiveBatchNormalization)
   adapted = networks.with_batch_statistics(network)
@@ -271,6 +273,7 @@ def test_several_inputs_and_outputs():
   np.testing.assert_allclose(np.mean(result['total'], axis=0), 0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_module_that_holds_it_is_saved(tmp_path):
   network = _trained('encoder', layers.BatchNormalization)
   module = tf.Module()

@@ -164,7 +164,7 @@ def _with_kernel(layer, kernel, multiply, bias=None):
   """Makes an affine map of a kernel, how to multiply by it, and a bias."""
 
   def cast(values):
-    return tf.cast(tf.convert_to_tensor(values), layer.compute_dtype)
+    return tf.cast(values, layer.compute_dtype)
 
   def apply(inputs):
     outputs = multiply(cast(inputs[0]), cast(kernel))
@@ -267,6 +267,8 @@ def _squeeze(inputs):
 
 
 def _product(inputs, kernel):
+  if inputs.shape.rank == 2:
+    return tf.matmul(inputs, kernel)
   return tf.tensordot(inputs, kernel, axes=1)
 
 
