@@ -323,7 +323,7 @@ def test_networks_without_a_graph_are_refused():
   network = tf_keras.Sequential(
     [layers.Input([4]), layers.BatchNormalization(), model]
   )
-  with pytest.raises(ValueError, match='inside of a layer that is no'):
+  with pytest.raises(ValueError, match='inside a layer that is neither'):
     networks.with_batch_statistics(network)
 
 
@@ -332,7 +332,7 @@ def test_wrapped_normalizations_and_virtual_batches_are_refused():
   network = tf_keras.Sequential(
     [layers.Input([3, 4]), layers.BatchNormalization(), wrapped]
   )
-  with pytest.raises(ValueError, match='inside of a layer that is no'):
+  with pytest.raises(ValueError, match='inside a layer that is neither'):
     networks.with_batch_statistics(network)
   virtual = layers.BatchNormalization(virtual_batch_size=2, name='ghost')
   network = tf_keras.Sequential([layers.Input(_SHAPE), virtual])

@@ -596,7 +596,7 @@ def test_no_inputs_are_a_batch():
 
 
 @both_libraries
-def test_networks_that_are_no_classifiers_are_refused(library):
+def test_networks_that_are_not_classifiers_are_refused(library):
   library = registry.LIBRARIES[library]
   k = library.layers
   conv = k.Conv2D(3, 3, activation='relu')

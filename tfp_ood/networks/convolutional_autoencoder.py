@@ -91,8 +91,8 @@ def convolutional_decoder(
   Args:
     image_shape: `(height, width, channels)`.
     latent_size: Python `int`.
-    outputs_per_channel: Python `int`, how many numbers each channel of a pixel
-      gets.
+    outputs_per_channel: Python `int`, the number of outputs for each channel of a
+      pixel.
     width: Python `int`, the channels before the last convolution.
     batch_normalization: Python `bool`, after all layers but the last, by
       `AdaptiveBatchNormalization`.

@@ -539,7 +539,7 @@ def _passes(monkeypatch):
   passes = []
 
   class Counting(_network_pass.NetworkPass):
-    """As it says."""
+    """A pass that leaves a record."""
 
     def __init__(self, *args, **kwargs):
       super().__init__(*args, **kwargs)
@@ -1101,7 +1101,9 @@ def test_variances_that_are_not_positive_are_refused(variance):
     ([0.5, 0.5, math.nan], 'must be positive and add up to one'),
   ],
 )
-def test_class_probs_that_are_none_are_refused(class_probs, message):
+def test_class_probs_that_are_not_probabilities_are_refused(
+  class_probs, message
+):
   with pytest.raises(ValueError, match=message):
     Model.from_keras(_classifier(), class_probs=class_probs)
 
@@ -1123,7 +1125,7 @@ _DOORS_FOR_LABELS = {
 
 
 @pytest.mark.parametrize('door', list(_DOORS_FOR_LABELS))
-def test_labels_that_are_no_class_are_refused(door):
+def test_labels_that_are_not_classes_are_refused(door):
   for labels in ([0, 3], [-2, 1]):
     with pytest.raises(ValueError, match='`labels` must be at least .*3; got'):
       _DOORS_FOR_LABELS[door](_nrm(), _pixels(2), tf.constant(labels))
@@ -1137,7 +1139,7 @@ def test_labels_that_are_no_class_are_refused(door):
     'infer_and_render',
   ],
 )
-def test_labels_that_are_no_class_are_refused_in_graphs(door):
+def test_labels_that_are_not_classes_are_refused_in_graphs(door):
   nrm = _nrm(validate_args=True)
 
   @tf.function(input_signature=[tf.TensorSpec([2], tf.int32)])
@@ -1151,7 +1153,7 @@ def test_labels_that_are_no_class_are_refused_in_graphs(door):
       run(labels)
 
 
-def test_labels_that_are_no_class_have_no_log_prob():
+def test_labels_that_are_not_classes_have_no_log_prob():
   nrm = _nrm(validate_args=True)
   images = _pixels(2)
   with pytest.raises(tf.errors.InvalidArgumentError, match='label value of 3'):
@@ -1199,7 +1201,7 @@ every_door = pytest.mark.parametrize('door', list(_DOORS))
 
 @every_door
 @pytest.mark.parametrize('value', [0.5, -1.0, 256.0, math.nan, math.inf])
-def test_values_that_are_no_pixels_are_refused(door, value):
+def test_values_that_are_not_pixels_are_refused(door, value):
   nrm = _nrm(normalized=False)
   images = _pixels(3).astype(np.float32)
   images[1, 0, 1, 0] = value
@@ -1216,7 +1218,7 @@ def test_values_that_are_no_pixels_are_refused(door, value):
     for door in _DOORS
   ],
 )
-def test_values_that_are_no_pixels_are_refused_in_graphs(door):
+def test_values_that_are_not_pixels_are_refused_in_graphs(door):
   nrm = _nrm(normalized=False)
   graph = tf.function(
     functools.partial(_DOORS[door], nrm),

@@ -741,7 +741,7 @@ def test_variances_that_are_not_positive_are_refused(prior, variance):
 
 
 @both_priors
-def test_labels_that_are_no_class_are_refused(prior):
+def test_labels_that_are_not_classes_are_refused(prior):
   network = _network('two layers')
   for labels, got in (([0, 3], 3), ([-1, 2], -1)):
     with pytest.raises(ValueError, match=rf'`labels` .* 3; got \[{got}\]'):
