@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 import tf_keras
 from conformance import classifier_registry as registry
 
@@ -271,6 +272,30 @@ def test_several_inputs_and_outputs():
     result['left'], network({'a': x, 'b': x})['left'], rtol=1e-6
   )
   np.testing.assert_allclose(np.mean(result['total'], axis=0), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize('in_graph', [False, True])
+def test_networks_that_return_distributions(in_graph):
+  network = tf_keras.Sequential(
+    [
+      layers.Input([4]),
+      networks.AdaptiveBatchNormalization(),
+      layers.Dense(4),
+      tfp.layers.IndependentNormal([2]),
+    ]
+  )
+  adapted = networks.with_batch_statistics(network)
+
+  def moments(images):
+    distribution = adapted(images)
+    return distribution.mean(), distribution.stddev()
+
+  x = 3 + _normal([6, 4])
+  actual = (tf.function(moments) if in_graph else moments)(x)
+  with networks.statistics_of_the_batch():
+    expected = network(x)
+  np.testing.assert_array_equal(actual[0], expected.mean())
+  np.testing.assert_array_equal(actual[1], expected.stddev())
 
 
 @pytest.mark.slow

@@ -122,7 +122,8 @@ def _evaluate(model, inputs):
       outputs = _evaluate(node.layer, arguments)
     else:
       outputs = node.call(arguments)
-    values |= zip(node.outputs, tf.nest.flatten(outputs), strict=True)
+    # Layers of `tfp.layers` record more outputs than the one they return.
+    values |= zip(node.outputs, tf.nest.flatten(outputs), strict=False)
   return tf.nest.map_structure(lambda output: values[id(output)], model.output)
 
 
