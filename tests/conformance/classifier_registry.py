@@ -4,6 +4,7 @@
 
 import collections
 import contextlib
+import functools
 import itertools
 
 import keras
@@ -26,6 +27,7 @@ __all__ = [
   'perturb_weights',
   'pooled_classifier',
   'random_switches',
+  'shared_classifier',
 ]
 
 LIBRARIES = {'tf_keras': tf_keras, 'keras': keras}
@@ -468,6 +470,12 @@ def classifier(name, library, seed=0):
   with double_precision():
     model = CLASSIFIERS[name].build(LIBRARIES[library])
   return perturb_weights(model, seed)
+
+
+@functools.cache
+def shared_classifier(name, library):
+  """The same, built once for all tests that leave it as it is."""
+  return classifier(name, library)
 
 
 def inputs(network, number, seed=0):

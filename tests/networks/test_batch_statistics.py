@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 import tf_keras
 from conformance import classifier_registry as registry
 
@@ -80,7 +81,9 @@ def _trained(name, make):
 
 
 @every_network
-@pytest.mark.parametrize('in_graph', [False, True])
+@pytest.mark.parametrize(
+  'in_graph', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_equals_the_context_bit_for_bit(name, in_graph):
   network = _trained(name, networks.AdaptiveBatchNormalization)
   adapted = networks.with_batch_statistics(network)
@@ -271,6 +274,31 @@ def test_several_inputs_and_outputs():
   np.testing.assert_allclose(np.mean(result['total'], axis=0), 0, atol=1e-5)
 
 
+@pytest.mark.parametrize('in_graph', [False, True])
+def test_networks_that_return_distributions(in_graph):
+  network = tf_keras.Sequential(
+    [
+      layers.Input([4]),
+      networks.AdaptiveBatchNormalization(),
+      layers.Dense(4),
+      tfp.layers.IndependentNormal([2]),
+    ]
+  )
+  adapted = networks.with_batch_statistics(network)
+
+  def moments(images):
+    distribution = adapted(images)
+    return distribution.mean(), distribution.stddev()
+
+  x = 3 + _normal([6, 4])
+  actual = (tf.function(moments) if in_graph else moments)(x)
+  with networks.statistics_of_the_batch():
+    expected = network(x)
+  np.testing.assert_array_equal(actual[0], expected.mean())
+  np.testing.assert_array_equal(actual[1], expected.stddev())
+
+
+@pytest.mark.slow
 def test_a_module_that_holds_it_is_saved(tmp_path):
   network = _trained('encoder', layers.BatchNormalization)
   module = tf.Module()
@@ -320,7 +348,7 @@ def test_networks_without_a_graph_are_refused():
   network = tf_keras.Sequential(
     [layers.Input([4]), layers.BatchNormalization(), model]
   )
-  with pytest.raises(ValueError, match='inside of a layer that is no'):
+  with pytest.raises(ValueError, match='inside a layer that is neither'):
     networks.with_batch_statistics(network)
 
 
@@ -329,7 +357,7 @@ def test_wrapped_normalizations_and_virtual_batches_are_refused():
   network = tf_keras.Sequential(
     [layers.Input([3, 4]), layers.BatchNormalization(), wrapped]
   )
-  with pytest.raises(ValueError, match='inside of a layer that is no'):
+  with pytest.raises(ValueError, match='inside a layer that is neither'):
     networks.with_batch_statistics(network)
   virtual = layers.BatchNormalization(virtual_batch_size=2, name='ghost')
   network = tf_keras.Sequential([layers.Input(_SHAPE), virtual])

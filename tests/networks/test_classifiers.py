@@ -85,6 +85,7 @@ def test_the_rendering_is_the_gradient_of_the_logit(name):
     )
 
 
+@pytest.mark.slow
 @every_preset
 def test_identities_at_full_size_in_single_precision(name):
   model = registry.perturb_weights(_PRESETS[name](), scale=0.3)

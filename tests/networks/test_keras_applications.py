@@ -52,8 +52,12 @@ def _assert_close(actual, expected, tolerance=1e-4):
   )
 
 
-@both_libraries
-@pytest.mark.parametrize('name', list(_SIZES))
+@pytest.mark.parametrize(
+  'library', ['tf_keras', pytest.param('keras', marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
+  'name', ['MobileNetV2', pytest.param('Xception', marks=pytest.mark.slow)]
+)
 def test_logits_and_renderings_are_those_of_keras(name, library):
   model = _application(name, library)
   network = networks.PiecewiseLinearNetwork(model)
@@ -96,6 +100,7 @@ def test_training_is_that_of_keras(library):
   model.set_weights(start)
 
 
+@pytest.mark.slow
 @both_libraries
 def test_what_is_not_piecewise_linear_is_named(library):
   model = _application('EfficientNetB0', library)

@@ -36,7 +36,7 @@ def _ends_in_dense(library, make, input_shape=(6, 6, 2)):
 @both_libraries
 def test_steps_are_in_an_order_in_which_they_can_be_computed(library):
   for name in registry.CLASSIFIERS:
-    model = registry.classifier(name, library)
+    model = registry.shared_classifier(name, library)
     steps, input_name, output_name = _keras_graph.read_keras_graph(model)
     known = {input_name}
     for step in steps:
@@ -298,12 +298,14 @@ def test_the_slope_of_a_rectifier_is_that_of_the_library(library):
   )
 
 
-@both_libraries
+@pytest.mark.parametrize(
+  'library', ['tf_keras', pytest.param('keras', marks=pytest.mark.slow)]
+)
 def test_absolute_maps_have_absolute_coefficients(library):
   """Compared to the columns of each affine step."""
   seen = set()
   for name in registry.CLASSIFIERS:
-    model = registry.classifier(name, library)
+    model = registry.shared_classifier(name, library)
     steps, input_name, _ = _keras_graph.read_keras_graph(model)
     values = {input_name: abs(registry.inputs(model, 1))}
     for operation, inputs, output in steps:

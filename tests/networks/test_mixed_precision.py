@@ -2,13 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of classifiers that compute in half precision."""
 
-import contextlib
-
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 from conformance import classifier_registry as registry
 
 from tfp_ood import distributions, networks
@@ -22,37 +18,23 @@ every_policy = pytest.mark.parametrize(
 )
 
 
-@contextlib.contextmanager
-def _policy(policy):
-  before = tf_keras.mixed_precision.global_policy()
-  before_3 = keras.config.dtype_policy()
-  tf_keras.mixed_precision.set_global_policy(policy)
-  keras.config.set_dtype_policy(policy)
-  try:
-    yield
-  finally:
-    tf_keras.mixed_precision.set_global_policy(before)
-    keras.config.set_dtype_policy(before_3)
-
-
 def _classifier(library, policy):
   library = registry.LIBRARIES[library]
-  k = library.layers
-  with _policy(policy):
-    model = library.Sequential(
-      [
-        k.Input(_SHAPE),
-        k.Conv2D(4, 3, activation='relu'),
-        k.BatchNormalization(),
-        k.Conv2D(4, 3, padding='same'),
-        k.LeakyReLU(),
-        k.MaxPooling2D(),
-        k.Dropout(0.0),
-        k.DepthwiseConv2D(2, activation='relu6'),
-        k.Flatten(),
-        k.Dense(3),
-      ]
-    )
+  k, dtype = library.layers, policy
+  model = library.Sequential(
+    [
+      k.Input(_SHAPE),
+      k.Conv2D(4, 3, activation='relu', dtype=dtype),
+      k.BatchNormalization(dtype=dtype),
+      k.Conv2D(4, 3, padding='same', dtype=dtype),
+      k.LeakyReLU(dtype=dtype),
+      k.MaxPooling2D(dtype=dtype),
+      k.Dropout(0.0, dtype=dtype),
+      k.DepthwiseConv2D(2, activation='relu6', dtype=dtype),
+      k.Flatten(dtype=dtype),
+      k.Dense(3, dtype=dtype),
+    ]
+  )
   return registry.perturb_weights(model, scale=0.4)
 
 
@@ -100,7 +82,9 @@ def test_renderings_are_nearly_those_of_single_precision(library, policy):
 
 
 @both_libraries
-@pytest.mark.parametrize('normalize_renderings', [False, True])
+@pytest.mark.parametrize(
+  'normalize_renderings', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_gradients_of_losses_in_a_graph(library, normalize_renderings):
   network = networks.PiecewiseLinearNetwork(
     _classifier(library, 'mixed_float16'), normalize_renderings

@@ -293,7 +293,9 @@ def test_the_zero_image_is_rendered_from_all_classes():
 
 
 @both_libraries
-@pytest.mark.parametrize('normalize_renderings', [False, True])
+@pytest.mark.parametrize(
+  'normalize_renderings', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_training_in_a_graph(library, normalize_renderings):
   network = networks.PiecewiseLinearNetwork(
     _classifier(dropout=0.2, library=library), normalize_renderings

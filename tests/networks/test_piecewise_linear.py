@@ -18,12 +18,15 @@ _LABELS = tf.constant([0, 2, 1, 2])
 
 every_classifier = pytest.mark.parametrize('name', list(registry.CLASSIFIERS))
 both_libraries = pytest.mark.parametrize('library', list(registry.LIBRARIES))
+# What Keras 3 computes is compared by other tests.
+keras_3_is_slow = pytest.mark.parametrize(
+  'library', ['tf_keras', pytest.param('keras', marks=pytest.mark.slow)]
+)
 _CHAINS = [n for n, c in registry.CLASSIFIERS.items() if c.is_chain]
 
 
-@functools.cache
 def _model(name, library='tf_keras'):
-  return registry.classifier(name, library)
+  return registry.shared_classifier(name, library)
 
 
 @functools.cache
@@ -112,7 +115,7 @@ _HAVE_CONSTANTS = {
 @pytest.mark.parametrize(
   'name', [n for n in registry.CLASSIFIERS if n not in _HAVE_CONSTANTS]
 )
-@both_libraries
+@keras_3_is_slow
 def test_eta_is_of_the_gradients_of_the_biases(name, library):
   model, network = _model(name, library), _network(name, library)
   x = registry.inputs(network, 4)
@@ -128,7 +131,7 @@ def test_eta_is_of_the_gradients_of_the_biases(name, library):
   ]
   rendered = network.render(_LABELS, images=x)
   etas = _etas(network, rendered).sum(axis=1)
-  for index in range(4):
+  for index in range(2):
     with tf.GradientTape() as tape:
       one = x[index : index + 1]
       score = model(one, training=False)[0, int(_LABELS[index])]
@@ -148,7 +151,7 @@ def test_eta_is_of_the_gradients_of_the_biases(name, library):
 
 
 @every_classifier
-@both_libraries
+@keras_3_is_slow
 def test_identities_hold_for_any_switches(name, library):
   network = _network(name, library)
   x = registry.inputs(network, 4, seed=1)
@@ -526,13 +529,12 @@ def test_renderings_can_be_trained(name):
   if not kernels:
     kernels = network.trainable_variables[:1]
 
-  @tf.function
   def loss():
     image = network.render([1, 2], images=x).image
     return tf.reduce_sum(image**2)
 
   with tf.GradientTape() as tape:
-    value = loss.python_function()
+    value = loss()
   gradients = tape.gradient(value, kernels)
   # No switch turns within a small step.
   step = 1e-6
@@ -555,7 +557,7 @@ def test_renderings_can_be_trained(name):
 @pytest.mark.parametrize(
   'name', ['dense', 'overlapping max pool', 'residual', 'batch normalization']
 )
-@both_libraries
+@keras_3_is_slow
 def test_one_trace_for_any_batch(name, library):
   network = _network(name, library)
   shape = [None, *network.input_shape]
@@ -594,7 +596,7 @@ def test_no_inputs_are_a_batch():
 
 
 @both_libraries
-def test_networks_that_are_no_classifiers_are_refused(library):
+def test_networks_that_are_not_classifiers_are_refused(library):
   library = registry.LIBRARIES[library]
   k = library.layers
   conv = k.Conv2D(3, 3, activation='relu')

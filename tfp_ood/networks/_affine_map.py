@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""An affine map between layers of switches."""
+"""Affine maps between layers of switches."""
 
 import tensorflow as tf
 
@@ -8,7 +8,7 @@ __all__ = ['AffineMap', 'with_transpose']
 
 
 class AffineMap:
-  """What a layer of a classifier does where it is affine.
+  """The affine map that a layer of a classifier computes.
 
   Inputs are lists of `Tensor`s, because layers such as sums take several.
 
@@ -68,7 +68,7 @@ class AffineMap:
       output: `Tensor` of shape `[batch, ...]`.
       transpose: callable from a `Tensor` of the output's shape to a list of
         `Tensor`s of the inputs' shapes: the product with the transposed linear
-        part of the map, with the same random numbers as drawn for the output.
+        part of the map, given the random numbers drawn for the output.
       coefficients: what may be passed as `coefficients`, or `None`.
     """
     del coefficients

@@ -17,10 +17,10 @@ __all__ = [
 class NormalizationMap(AffineMap):
   """What a layer of batch normalization does, in evaluation and in training.
 
-  Keras computes the outputs and moves the averages. To a rendering, which is the
-  adjoint of the network, the statistics of the batch are constants, as those of
-  evaluation are. They are in the coefficients, a scale and an offset, and the
-  gradient of a loss does go through them.
+  Keras computes the outputs and moves the averages. To a rendering, the adjoint
+  of the network, the statistics of the batch are constants, as those of
+  evaluation are. They are part of the coefficients, a scale and an offset,
+  through which the gradient of a loss does go.
   """
 
   has_coefficients = True
@@ -31,8 +31,8 @@ class NormalizationMap(AffineMap):
     Args:
       layer: built `BatchNormalization` of `tf_keras` or Keras 3.
       absolute: see `AffineMap`.
-      is_trained: Python `bool`, whether the layer does in training what Keras
-        does then. If not, it does what it does in evaluation.
+      is_trained: Python `bool`. If not, the layer does in training what it does
+        in evaluation.
 
     Raises:
       ValueError: if the layer has a `virtual_batch_size`.
@@ -56,11 +56,11 @@ class NormalizationMap(AffineMap):
   def _coefficients(self, x, training):
     """Returns scale and offset, so that the output is `scale * x + offset`.
 
-    In evaluation, where nobody asks for the offset, it is `None`.
+    In evaluation the offset is not needed, and `None`.
     """
     layer = self._layer
     gamma, beta = broadcast_parameters(layer, x, layer.gamma, layer.beta)
-    # Keras takes a layer that is frozen for one in evaluation.
+    # Keras runs a frozen layer in inference mode.
     if training and self._is_trained and layer.trainable:
       self._check_is_plain()
       mean, variance = batch_moments(layer, x)
@@ -100,8 +100,8 @@ class NormalizationMap(AffineMap):
     for option, is_used in options.items():
       if is_used:
         raise ValueError(
-          f'The layer {layer.name} (BatchNormalization) has {option}: it cannot '
-          'be rendered in training.'
+          f'The layer {layer.name} (BatchNormalization) has {option}: a network '
+          'with it cannot be rendered in training.'
         )
 
 

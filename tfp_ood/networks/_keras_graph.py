@@ -3,7 +3,7 @@
 """Reading the graph of a Keras classifier, layer by layer.
 
 Both Keras 2 (`tf_keras`) and Keras 3 models are read. Every layer becomes affine
-maps, rectifiers and max pools; one that is made of others is refused by its name.
+maps, rectifiers and max pools; a layer that is something else is refused by name.
 """
 
 import collections
@@ -55,8 +55,8 @@ def _read(model, training=None):
 
   Args:
     model: Keras model.
-    training: the argument with which the model is called inside of another;
-      layers without one of their own take it.
+    training: the argument with which the model is called inside another one;
+      calls of layers without their own take it.
   """
   inputs, outputs = _keras_nodes.graph_of(model)
   if len(inputs) != 1 or len(outputs) != 1:

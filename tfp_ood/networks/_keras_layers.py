@@ -44,9 +44,9 @@ _AFFINE = {
   'UpSampling2D',
   'ZeroPadding2D',
 }
-# Those that draw random numbers in training, given which they are affine.
+# Layers that draw random numbers in training; given these, they are affine.
 _RANDOM = {'Dropout', 'GaussianDropout', 'GaussianNoise', 'SpatialDropout2D'}
-# Operations that are no layers: those of Keras 3, those of TensorFlow.
+# Operations that are not layers, of Keras 3 and of TensorFlow.
 _SUMS = {'ops.Add', 'tf.__operators__.add', 'tf.math.add'}
 _DIFFERENCES = {'Subtract', 'ops.Subtract', 'tf.math.subtract'}
 _PRODUCTS = {'ops.Multiply', 'tf.math.multiply'}
@@ -77,7 +77,7 @@ def operations_of(node):
 
 
 def _of_one_input(layer, kind, name):
-  """Does so for layers of one input, which may be activations of others."""
+  """Splits a layer of one input, which may be the activation of another."""
   if kind == 'Activation':
     return _of_activation(layer.activation, name)
   if kind == 'Softmax':
@@ -128,7 +128,7 @@ def _of_activation(activation, name):
   if kind == 'relu6':
     return _rectifiers(name, max_value=6.0)
   if kind == 'leaky_relu':
-    # The slope is that of the Keras version at hand.
+    # The slope depends on the version of Keras.
     return _rectifiers(name, -float(activation(tf.constant([-1.0]))[0]))
   raise ValueError(
     f'The activation {kind} of the layer {name} is not piecewise linear. There '
@@ -137,7 +137,7 @@ def _of_activation(activation, name):
 
 
 def _rectifiers(name, slope=None, threshold=None, max_value=None):
-  """Makes a rectifier of two, with an affine map between, if it is clipped."""
+  """Makes a rectifier; two with an affine map between them if it is clipped."""
   slope, threshold = float(slope or 0.0), float(threshold or 0.0)
   if slope < 0:
     raise ValueError(
@@ -145,8 +145,8 @@ def _rectifiers(name, slope=None, threshold=None, max_value=None):
     )
   if slope and threshold:
     raise ValueError(
-      f'The layer {name} has both a slope and a `threshold`, which one switch '
-      'cannot say.'
+      f'The layer {name} has both a slope and a `threshold`: that is not linear '
+      'where it is off.'
     )
   rectifier = Rectifier(slope, name, threshold)
   if max_value is None:
@@ -164,7 +164,7 @@ def _with_kernel(layer, kernel, multiply, bias=None):
   """Makes an affine map of a kernel, how to multiply by it, and a bias."""
 
   def cast(values):
-    return tf.cast(tf.convert_to_tensor(values), layer.compute_dtype)
+    return tf.cast(values, layer.compute_dtype)
 
   def apply(inputs):
     outputs = multiply(cast(inputs[0]), cast(kernel))
@@ -267,16 +267,18 @@ def _squeeze(inputs):
 
 
 def _product(inputs, kernel):
+  if inputs.shape.rank == 2:
+    return tf.matmul(inputs, kernel)
   return tf.tensordot(inputs, kernel, axes=1)
 
 
 def _with_training(node):
-  """Makes an affine map of a layer that does something else in training."""
+  """Makes an affine map of a layer that behaves differently in training."""
   layer = node.layer
   if node.training:
     raise ValueError(
-      f'The layer {layer.name} ({node.kind}) is called with `training=True`: in '
-      'evaluation too, what it does to an image depends on random numbers or on '
+      f'The layer {layer.name} ({node.kind}) is called with `training=True`: '
+      'even in evaluation, its output for an image depends on random numbers or on '
       'other images.'
     )
   is_trained = node.training is None

@@ -1,8 +1,8 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The calls of layers that a Keras model is made of.
+"""The calls of layers that make up a Keras model.
 
-Keras has no public access to them: its private names are all in this file.
+Keras has no public access to them. All its private names are in this file.
 """
 
 import collections
@@ -15,12 +15,12 @@ __all__ = ['Node', 'graph_of', 'has_graph', 'kind_of', 'nodes_of']
 
 # A call of a layer.
 # `kind`: the class of the layer; `ops.` or `tf.` and a name for operations that
-#   are no layers, such as `x + y`.
+#   are not layers, such as `x + y`.
 # `inputs`, `outputs`: hashable names of values; `positions` are those of the
 #   inputs among all arguments of the call.
-# `call`: repeats it on a list of other inputs, one for each name.
-# `training`: the argument of the call that overrides that of the model, `None` if
-#   there is none.
+# `call`: repeats the call on a list of other inputs, one for each name.
+# `training`: the argument of the call, which overrides that of the model; `None`
+#   if there is none.
 Node = collections.namedtuple(
   'Node',
   ['layer', 'kind', 'inputs', 'positions', 'outputs', 'call', 'training'],
@@ -76,8 +76,7 @@ def nodes_of(model):
 def kind_of(layer):
   """Returns the kind of a layer; see `Node`.
 
-  Classes that neither Keras nor this library has made go by their full name:
-  theirs may mean anything.
+  A class from elsewhere goes by its full name: it may compute anything.
   """
   kind = type(layer)
   if hasattr(layer, 'symbol'):
@@ -132,6 +131,6 @@ def _arguments(node):
 def _training(layer, args, kwargs):
   """Returns the `training` of a call that overrides that of the model."""
   if isinstance(layer, keras.Operation) or hasattr(layer, 'symbol'):
-    return None  # In Keras 3 that of the model overrides all others.
+    return None  # In Keras 3 the argument of the model overrides all others.
   names = inspect.signature(layer.call).parameters
   return (dict(zip(names, args, strict=False)) | kwargs).get('training')

@@ -15,8 +15,8 @@ class NetworkPass:
 
   The way back takes the steps in reverse order, each by its own
   vector-Jacobian product, and adds up the cotangents of a value that several
-  steps use. What a step has drawn, or taken from the batch, is constant there;
-  a tape around everything sees what it depends on.
+  steps use. Random numbers and statistics of the batch are constants there, but
+  not to a tape around the whole.
 
   `logits` is the output; `features` and `pre_activations` are lists with an entry
   for each `SwitchLayer`. After a pass that can go back, `coefficients` are those
@@ -94,8 +94,8 @@ class NetworkPass:
     """Goes back from the logits.
 
     Args:
-      h: `Tensor` of the shape of the logits: of which sum of them to take the
-        gradient.
+      h: `Tensor` of the shape of the logits, the weights of the sum of logits
+        whose gradient is taken.
       normalize: callable that a rendering goes through on its way back, given
         the number of its layer, 0 for the image.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Networks whose batch normalization goes by the batch at hand."""
+"""Networks whose batch normalization uses the statistics of the batch."""
 
 import tensorflow as tf
 import tf_keras
@@ -23,11 +23,11 @@ _NORMALIZATIONS = (
 def with_batch_statistics(network):
   """Adapts the batch normalization of a network to the batch at hand.
 
-  The network that is returned shares all weights with the given one. In
-  evaluation each layer of batch normalization, of whatever `axis`, normalizes by
-  the mean and the variance of the batch, and leaves the statistics that training
-  gathered as they are; what the network makes of an example then depends on the
-  others in its batch. With `training=True` it does what the given network does.
+  The returned network shares all weights with the given one. In evaluation each
+  of its layers of batch normalization, whatever the `axis`, normalizes by the mean
+  and the variance of the batch, and leaves the statistics that training gathered
+  as they are: the outputs for an example depend on the others in its batch. With
+  `training=True` it does what the given network does.
 
   Args:
     network: built `tf_keras` model, Sequential or functional. Models that are
@@ -39,8 +39,8 @@ def with_batch_statistics(network):
 
   Raises:
     ValueError: if the network is neither Sequential nor functional, is not built,
-      or has no batch normalization; or if a batch normalization cannot be
-      adapted, because it is inside of a layer of another kind or has a
+      or has no batch normalization; or if one of its batch normalizations cannot
+      be adapted, because another kind of layer contains it or because it has a
       `virtual_batch_size`.
 
   #### Example
@@ -69,8 +69,8 @@ def with_batch_statistics(network):
     if isinstance(module, _NORMALIZATIONS) and id(module) not in adapted:
       raise ValueError(
         f'The network {network.name} has a batch normalization, {module.name}, '
-        'inside of a layer that is no Sequential or functional model. It cannot '
-        'be adapted to the batch.'
+        'inside a layer that is neither a Sequential nor a functional model: it '
+        'cannot be adapted to the batch.'
       )
   return _WithBatchStatistics(network)
 
@@ -122,7 +122,7 @@ def _evaluate(model, inputs):
       outputs = _evaluate(node.layer, arguments)
     else:
       outputs = node.call(arguments)
-    # Layers of `tfp.layers` return the first of their outputs, a distribution.
+    # Layers of `tfp.layers` record more outputs than the one they return.
     values |= zip(node.outputs, tf.nest.flatten(outputs), strict=False)
   return tf.nest.map_structure(lambda output: values[id(output)], model.output)
 
@@ -131,7 +131,7 @@ def _normalize(layer, x):
   x = tf.cast(x, layer.compute_dtype)
   mean, variance = batch_moments(layer, x)
   gamma, beta = broadcast_parameters(layer, x, layer.gamma, layer.beta)
-  # As wide as the moments: half precision would lose what they have.
+  # In the precision of the moments.
   normalized = tf.nn.batch_normalization(
     tf.cast(x, mean.dtype), mean, variance, beta, gamma, layer.epsilon
   )

@@ -5,11 +5,13 @@
 import collections
 
 import tensorflow as tf
-import tf_keras
 
-from tfp_ood.networks._batch_normalization import NormalizationMap
 from tfp_ood.networks._keras_graph import read_keras_graph
 from tfp_ood.networks._network_pass import NetworkPass
+from tfp_ood.networks._rendering_normalizations import (
+  make_normalizations,
+  normalizer,
+)
 from tfp_ood.networks._switch_steps import with_switch_layers
 from tfp_ood.networks.tracking import trackable_parts
 
@@ -26,7 +28,7 @@ Rendered = collections.namedtuple(
 
 
 class PiecewiseLinearNetwork(tf.Module):
-  """A classifier of affine maps, rectifiers and max pools, laid open.
+  """A classifier as affine maps between layers of switches.
 
   Layer `l = 1 .. L` takes an affine map of the layers below, `u(l)`, through its
   switches, a max pool and a rectifier or one of the two, to features `g(l)`; an
@@ -110,7 +112,10 @@ class PiecewiseLinearNetwork(tf.Module):
         'no switches.'
       )
     if normalize_renderings:
-      self.rendering_normalizations = self._make_normalizations()
+      features = [layer.feature_shape for layer in self._layers]
+      self.rendering_normalizations = make_normalizations(
+        [self.input_shape, *features[:-1]], self.dtype
+      )
 
   @property
   def steps(self):
@@ -154,14 +159,14 @@ class PiecewiseLinearNetwork(tf.Module):
 
     The rendering of every layer is the exact adjoint of the network with its
     switches frozen: the gradient of the class's logit with respect to the
-    features. It depends on the switches above alone.
+    features. It depends only on the switches above.
 
     Args:
       labels: integer `Tensor` of shape `[batch]`.
       switches: list of the layers' switches, `[batch, ...]`; `None` for those that
         `images` set.
-      images: `Tensor` of shape `[batch, *input_shape]`, what to propagate before;
-        needed without `switches`. Default: zeros.
+      images: `Tensor` of shape `[batch, *input_shape]`, to propagate first.
+        Default: zeros.
 
     Returns:
       `Rendered`:
@@ -189,9 +194,9 @@ class PiecewiseLinearNetwork(tf.Module):
   ):
     """Goes up to the logits and back from one of them, once each way.
 
-    In training, the renderings take the statistics of the batch and what dropout
-    has drawn as constants; a gradient of the renderings sees that the statistics
-    depend on the weights.
+    In training, renderings take the statistics of the batch and the masks of
+    dropout for constants. The gradient of a loss of the renderings still accounts
+    for how the statistics depend on the weights.
 
     Args:
       images: `Tensor` of shape `[batch, *input_shape]`.
@@ -214,17 +219,14 @@ class PiecewiseLinearNetwork(tf.Module):
     labels = choose_labels(propagated.logits)
     templates = tf.one_hot(labels, self.num_classes, dtype=up.logits.dtype)
     statistics = list(up.coefficients)
+    layers = self.rendering_normalizations if normalize else []
     gradients = self._in_dtype(
-      up.back(templates, self._normalizer(training, statistics))
-      if normalize
-      else up.back(templates)
+      up.back(templates, normalizer(layers, training, statistics))
     )
-    _, class_bias = self.biases()
+    statistics = tuple(statistics) if training else ()
+    _, class_bias = self.biases(statistics)
     scores = tf.gather(propagated.logits - class_bias, labels, batch_dims=1)
-    rendered = Rendered(
-      *gradients, scores, tuple(statistics) if training else ()
-    )
-    return labels, propagated, rendered
+    return labels, propagated, Rendered(*gradients, scores, statistics)
 
   def render_zero_image(self, batch_statistics=()):
     """Goes up from the zero image and back from all logits together.
@@ -243,34 +245,11 @@ class PiecewiseLinearNetwork(tf.Module):
       can_go_back=True,
       coefficients=given,
     )
-    gradients = self._in_dtype(
-      up.back(tf.ones_like(up.logits), self._normalizer(given=given))
-    )
+    normalize = normalizer(self.rendering_normalizations, given=given)
+    gradients = self._in_dtype(up.back(tf.ones_like(up.logits), normalize))
     _, class_bias = self.biases(batch_statistics)
     scores = self._in_dtype(up.logits) - class_bias
     return Rendered(*gradients, tf.reduce_sum(scores, axis=-1))
-
-  def _normalizer(self, training=False, found=None, given=None):
-    """Returns the function that renderings go through on their way back.
-
-    Args:
-      training: Python `bool`.
-      found: list to which coefficients are added in the order of use.
-      given: iterator over coefficients to use again.
-    """
-
-    def normalize(h, index):
-      if index >= len(self.rendering_normalizations):
-        return h
-      layer = self.rendering_normalizations[index]
-      output, _, coefficients = NormalizationMap(layer).call_and_transpose(
-        [h], training, None if given is None else next(given)
-      )
-      if found is not None:
-        found.append(coefficients)
-      return output
-
-    return normalize
 
   def zero_images(self, count=1):
     """Returns `Tensor` of zeros, `[count, *input_shape]`."""
@@ -291,10 +270,11 @@ class PiecewiseLinearNetwork(tf.Module):
     ]
 
   def biases(self, batch_statistics=()):
-    """Returns what the affine maps add by themselves.
+    """Returns the biases of the affine maps.
 
     Args:
-      batch_statistics: those of `Rendered`, for what they added in training.
+      batch_statistics: those of `Rendered`, for the biases that the maps had in
+        training.
 
     Returns:
       biases: list of `Tensor`s of shape `[1, ...]`, `b(l)` for each layer.
@@ -319,17 +299,6 @@ class PiecewiseLinearNetwork(tf.Module):
       return layer.apply(u)
 
     return self._pass(self.zero_images(), apply).logits
-
-  def _make_normalizations(self):
-    shapes = [self.input_shape, *(x.feature_shape for x in self._layers[:-1])]
-    normalizations = []
-    for index, shape in enumerate(shapes):
-      layer = tf_keras.layers.BatchNormalization(
-        name=f'rendering_normalization_{index}', dtype=self.dtype
-      )
-      layer.build([None, *shape])
-      normalizations.append(layer)
-    return normalizations
 
   def _pass(self, images, switch, training=False, **kwargs):
     return NetworkPass(

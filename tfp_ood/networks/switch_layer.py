@@ -85,7 +85,7 @@ class SwitchLayer:
 
   @property
   def slope(self):
-    """What a unit that is off is multiplied by."""
+    """The factor of a unit that is off; 1 without a rectifier."""
     # TensorFlow keeps the slope of a leaky ReLU in float32, whatever the dtype.
     return float(np.float32(self._rectifier.slope)) if self._rectifier else 1.0
 
@@ -102,7 +102,7 @@ class SwitchLayer:
     """Returns the switches that pre-activations set."""
     switches = {}
     if self._pool:
-      # Beyond the edge, where nothing is larger.
+      # Padding never holds the maximum.
       windows = self._windows(u, u.dtype.min)
       switches['position'] = tf.argmax(windows, axis=-2, output_type=tf.int32)
       u = self._max(u)
@@ -111,11 +111,11 @@ class SwitchLayer:
     return switches
 
   def apply_frozen(self, u, switches):
-    """Does to pre-activations what given switches say.
+    """Applies given switches to pre-activations.
 
     Args:
       u: `Tensor` of shape `[batch, *pre_activation_shape]`.
-      switches: switches, as above.
+      switches: `dict`; see the class.
 
     Returns:
       `Tensor` of shape `[batch, *feature_shape]`, linear in `u`.
@@ -132,7 +132,7 @@ class SwitchLayer:
 
   @property
   def num_states(self):
-    """Python `int`, in how many ways the switches of one unit can stand."""
+    """Python `int`, the number of states of one unit's switches."""
     return self.num_positions * (2 if self.has_rectifier else 1)
 
   def state_values(self, u):
@@ -155,13 +155,13 @@ class SwitchLayer:
     return tf.concat([self.slope * values, values], axis=-1)
 
   def states(self, switches):
-    """Numbers the states: first those that are off, by position, then those on.
+    """Numbers the states: off at each position, then on at each position.
 
     Args:
-      switches: `dict`, as above.
+      switches: `dict`; see the class.
 
     Returns:
-      int32 `Tensor` of that shape, `0 .. num_states - 1`.
+      int32 `Tensor` of shape `[batch, *feature_shape]`, `0 .. num_states - 1`.
     """
     states = 0
     if self._rectifier is not None:
@@ -169,7 +169,7 @@ class SwitchLayer:
     return states if self._pool is None else states + switches['position']
 
   def switches_of_states(self, states):
-    """Undoes `states`."""
+    """Returns the switches of numbered states; the inverse of `states`."""
     switches = {}
     if self._pool:
       switches['position'] = states % self.num_positions

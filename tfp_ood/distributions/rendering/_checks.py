@@ -47,7 +47,7 @@ def check_class_probs(name, class_probs, network):
 
 
 def check_labels(name, labels, num_classes, minimum=0):
-  """Raises where labels are known to be no classes.
+  """Raises if labels are known not to be classes.
 
   Args:
     name: Python `str`, what the message starts with.
@@ -74,7 +74,7 @@ def check_labels(name, labels, num_classes, minimum=0):
 
 
 def assert_labels(name, labels, num_classes, minimum=0):
-  """Returns assertions that labels are classes, for values not known yet.
+  """Returns assertions that labels are classes, for when a graph runs.
 
   Args:
     name: Python `str`, what the message starts with.
@@ -100,7 +100,7 @@ def assert_labels(name, labels, num_classes, minimum=0):
 
 
 def check_switches(name, network, switches):
-  """Raises where switches are not those of a network's layers.
+  """Checks that switches are those of a network's layers.
 
   Args:
     name: Python `str`, what the message starts with.
@@ -108,7 +108,7 @@ def check_switches(name, network, switches):
     switches: list of the layers' switches, `[sample..., batch..., ...]`.
 
   Returns:
-    The switches, of `Tensor`s.
+    List of the layers' switches, as `Tensor`s.
 
   Raises:
     ValueError: if there are more or fewer than layers, an entry is not a `dict`

@@ -23,7 +23,8 @@ def block_scores(network, images, labels, switches, index):
   With the switches of all other layers given the logit is linear in the features
   of the layer, the renderings from above are its coefficients, and the
   pre-activations from below do not depend on the layer's own switches. So the
-  logit is the sum of the units' scores and what does not depend on the layer.
+  logit is the sum of the units' scores, plus a term that does not depend on the
+  layer.
 
   Args:
     network: `PiecewiseLinearNetwork`.
@@ -44,18 +45,18 @@ def block_scores(network, images, labels, switches, index):
 
 
 def ascend(network, images, labels, switches, num_sweeps, renders_images=False):
-  """Makes a class's logit larger, layer by layer, until no layer can do better.
+  """Increases the logit of a class, one layer of switches after another.
 
-  Each unit of a layer goes to the state of the largest score, a unit that has it
-  stays: the logit of frozen switches never falls. At the end no change of a
-  single layer makes it larger; changes of several together may.
+  Each unit of a layer moves to the state of the largest score, and stays where it
+  is if that is one: the logit of the frozen switches never falls. At the end no
+  change of a single layer increases it; changes of several together may.
 
   Args:
     network: `PiecewiseLinearNetwork`.
     images: `Tensor` of shape `[batch, *input_shape]`.
     labels: integer `Tensor` of shape `[batch]`.
     switches: list of the layers' switches, `[batch, ...]`, where to start.
-    num_sweeps: Python `int`, how often to go through all layers at most.
+    num_sweeps: Python `int`, the largest number of sweeps over all layers.
     renders_images: Python `bool`, whether each sweep starts from the rendered
       image instead; the objective, `eta + |h(0)|^2 / 2`, never falls either.
 
@@ -104,7 +105,7 @@ def ascend(network, images, labels, switches, num_sweeps, renders_images=False):
 
 
 def loop_over_switches(condition, body, switches, state):
-  """Runs a loop over switches, once traced in a graph however long it is.
+  """Runs a loop over switches; a graph traces its body once.
 
   Args:
     condition: function of the step, the switches and the state to a boolean.

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Bounds of what a network makes of the zero image, over all switches."""
+"""Bounds of the exponent of the prior and of renderings, over all switches."""
 
 import tensorflow as tf
 
@@ -17,8 +17,8 @@ def eta_upper_bounds(network):
       u(l) in A_l m(l - 1) + b(l) +- |A_l| r(l - 1)
 
   with `m` the middle and `r` half the width of the interval below; each unit may
-  stand in any state. Where all kernels above the first layer are nonnegative
-  nothing is lost: the bound is the logit of the zero image less the class bias.
+  be in any state. Where all kernels above the first layer are nonnegative the
+  bound is attained: it is the logit of the zero image less the class bias.
 
   Args:
     network: `PiecewiseLinearNetwork`.

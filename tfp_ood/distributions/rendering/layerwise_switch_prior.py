@@ -115,7 +115,7 @@ class LayerwiseSwitchPrior(SwitchPrior):
     seeds = tf.random.experimental.stateless_split(
       stateless_seed(seed), self.network.num_layers
     )
-    # A rendering depends on the switches above alone: those are drawn already.
+    # A rendering depends only on the switches above, which are drawn already.
     for index in reversed(range(self.network.num_layers)):
       layer = self.network.layers[index]
       h = self.network.render(labels, switches).features[index]

@@ -72,8 +72,8 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       logit_y(x) = class_bias_y + <x, h(0)> + eta(y, z)
 
   `log_prob`, of label, switches and image together, needs the normalizer of the
-  switches, which only tiny networks have. What is said of images alone does
-  without: it takes for the latents those that the classifier infers.
+  switches, which is tractable only for tiny networks. Statistics of images alone
+  do without it: they take the latents that the classifier infers.
 
   With `normalization='joint'` there is one constant for all classes and switches,
 
@@ -94,19 +94,35 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
   #### Statistics of images
 
   `statistics(images, names)` computes any of these, with one pass up and one
-  back. `(y, z)` are the label and the switches that the classifier infers, and
-  `[batch]` is in nats:
+  back:
 
   | name | shape | meaning |
   |---|---|---|
-  | `log_prob` | `[batch]` | a lower bound on the log-probability of the image, up to constants: the sum of the terms of `image_log_prob_terms` |
-  | `logits` | `[batch, num_classes]` | of the classifier |
-  | `latent_eta` | `[batch]` | `eta(y, z) / variance`, the exponent of the structured prior; its normalizer, the same for all images of a class, is left out |
-  | `latent_mode_normalized` | `[batch]` | `(eta(y, z) - eta(y, z(0))) / variance`, with the switches `z(0)` of the zero image, the mode of the prior where all renderings are nonnegative; then it is at most zero, and the limit of the normalized log-probability for small variances |
-  | `latent_rpn` | `[batch]` | minus the `rendering_path_normalization`, times the dimension of an image; of the scale of the authors' loss |
-  | `latent_layerwise` | `[batch]` | the log-probability of the switches under `LayerwiseSwitchPrior`, which is normalized |
-  | `layer_etas` | `[batch, num_layers]` | the share of each layer in `eta(y, z)` |
-  | `layer_reconstructions` | `[batch, num_layers + 1]` | see `layer_reconstruction` |
+  | `log_prob` | `[batch]` | bound on the log-probability of an image |
+  | `logits` | `[batch, num_classes]` | those of the classifier |
+  | `latent_eta` | `[batch]` | latent term, not normalized |
+  | `latent_mode_normalized` | `[batch]` | relative to the mode of the prior |
+  | `latent_rpn` | `[batch]` | as the loss of the model's authors |
+  | `latent_layerwise` | `[batch]` | normalized layer by layer |
+  | `layer_etas` | `[batch, num_layers]` | shares of the layers in `eta` |
+  | `layer_reconstructions` | `[batch, num_layers + 1]` | minus squared errors |
+
+  With `(y, z)` the label and the switches that the classifier infers, and in nats
+  where the shape is `[batch]`:
+
+  - `log_prob` is the sum of the terms of `image_log_prob_terms`, up to constants a
+    lower bound.
+  - `latent_eta` is `eta(y, z) / variance`, the exponent of the structured prior.
+    Its normalizer, the same for all images of a class, is left out.
+  - `latent_mode_normalized` is `(eta(y, z) - eta(y, z(0))) / variance` with the
+    switches `z(0)` of the zero image, the mode of the prior where all renderings
+    are nonnegative. There it is at most zero, and the limit of the normalized
+    log-probability for small variances.
+  - `latent_rpn` is minus the `rendering_path_normalization`, times the dimension
+    of an image.
+  - `latent_layerwise` is the log-probability of the switches under
+    `LayerwiseSwitchPrior`, which is normalized.
+  - `layer_reconstructions` are those of `layer_reconstruction`.
 
   Whether the model is compensated, or normalized jointly, makes no difference to
   them. If the network normalizes its renderings, `eta` is the same sum with the
@@ -160,18 +176,18 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     Args:
       network: `PiecewiseLinearNetwork` over images.
       variance: positive scalar, `sigma^2`, in the units of the network's input.
-      class_probs: `[num_classes]`, positive, the class prior, known when the model
-        is made. Default: uniform.
+      class_probs: `[num_classes]`, positive, the class prior, whose values must
+        be known. Default: uniform.
       log_normalizer: `[num_classes]`, of the switches; see
-        `StructuredSwitchPrior`. `None` where it is unknown.
+        `StructuredSwitchPrior`. `None` if it is unknown.
       pixel_scale: Python `float`; the network sees `pixel_scale * pixels +
         pixel_shift`, by default in `[-1, 1]`.
       pixel_shift: Python `float`.
       normalization: `'per_class'` or `'joint'`, whether the switches are
         normalized for each class or together with the classes. The latter needs
         `log_normalizer` for `sample` and `log_prob`.
-      compensated: Python `bool`; see `StructuredSwitchPrior`, whose
-        `log_normalizer` is another then.
+      compensated: Python `bool`; see `StructuredSwitchPrior`, which then needs
+        another `log_normalizer`.
       num_sweeps: Python `int`, the length of the chains that sample switches.
       validate_args: Python `bool`, as in TFP.
       name: Python `str` given to the operations.
@@ -350,8 +366,8 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       `Rendered`; the image is in the units of the network's input.
 
     Raises:
-      ValueError: if the labels are no classes, or the switches not those of the
-        network.
+      ValueError: if the labels are not classes, or the switches are not those of
+        the network.
     """
     labels = self._checked_labels(labels)
     switches = _checks.check_switches(self.name, self.network, switches)
@@ -362,36 +378,34 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
 
         objective(y, z) = <x, h(y, z; 0)> + eta(y, z) = logit_y(x; z) - class_bias_y
 
-    From the switches that the classifier sets, each layer's are set to the best
-    given those of all others, where the sign of the rendering decides: a unit
-    goes to the state with the largest `h(l, p) value(state; l, p)`. The objective
-    never falls, starts from the logit, and ends where no single layer can do
-    better; that need not be the largest there is. Where all renderings are
-    nonnegative it is, and the switches are those of the classifier. With
-    `compensated=True`, and then alone, it is the log-density of label and
-    switches given the image, times `variance` and up to a constant.
+    The ascent starts from the switches of the classifier. Each layer's are set to
+    the best given those of all others: a unit moves to the state with the largest
+    `h(l, p) value(state; l, p)`, so the sign of the rendering decides. The
+    objective starts from the logit, never falls, and ends where no single layer
+    can improve it, which need not be its maximum. Where all renderings are
+    nonnegative it is, and the switches are those of the classifier. Only with
+    `compensated=True` is it the log-density of label and switches given the image,
+    times `variance` and up to a constant.
 
     Args:
       images: `Tensor` of raw pixels, `[batch, height, width, channels]`.
-      labels: integer `Tensor` of shape `[batch]`. `None` goes through all classes,
-        at the cost of each, and takes the one of the largest objective plus class
-        bias.
-      num_sweeps: Python `int`, how often to go through all layers at most.
+      labels: integer `Tensor` of shape `[batch]`. `None` tries all classes, and
+        takes the one with the largest objective plus class bias.
+      num_sweeps: Python `int`, the largest number of sweeps over all layers.
 
     Returns:
       `JointMap`: `label`, int32 `[batch]`; `switches`; `objective`, `[batch]`;
-      `num_sweeps`, scalar, how many there were; `has_converged`, `[batch]`, whether
-      the last one changed nothing.
+      `num_sweeps`, a scalar, the number of sweeps made; `has_converged`,
+      `[batch]`, whether the last sweep changed nothing.
 
     Raises:
-      ValueError: if the network normalizes its renderings, or the labels are no
+      ValueError: if the network normalizes its renderings, or the labels are not
         classes.
     """
     if self.network.rendering_normalizations:
       raise ValueError(
-        f'{self.name}: the network normalizes its renderings, which do not say '
-        'then what switches do to the logits. Make it with '
-        '`normalize_renderings=False`.'
+        f'{self.name}: the network normalizes its renderings, which then are not '
+        'gradients of the logits. Make it with `normalize_renderings=False`.'
       )
     x = self.scaled(images)
     if labels is not None:

@@ -38,8 +38,8 @@ class StructuredSwitchPrior(SwitchPrior):
       eta(y, z) = sum_l <b(l), s(l) * h(y, z; l)>
       Z_y = sum_z exp(eta(y, z) / variance)
 
-  The sum `Z_y` runs over all configurations of the switches and can be had
-  exactly for tiny networks alone. `unnormalized_log_prob` is `eta / variance`;
+  The sum `Z_y` runs over all configurations of the switches, and is tractable only
+  for tiny networks. `unnormalized_log_prob` is `eta / variance`;
   `log_prob` exists only with a `log_normalizer` given at construction, which
   the method of that name computes or estimates.
 
@@ -47,20 +47,19 @@ class StructuredSwitchPrior(SwitchPrior):
   Gibbs sampling, from the layerwise prior, for `num_sweeps` sweeps. Its samples
   are therefore approximate.
 
-  The switches that a classifier infers for an image `x` maximise
-  `<x, h(0)> + eta`, where all renderings are nonnegative; the joint
-  distribution of switches and image has another term, `-|h(0)|^2 / 2`, of the
-  Gaussian. The compensated prior takes it away again:
+  Where all renderings are nonnegative, the switches that a classifier infers for
+  an image `x` maximize `<x, h(0)> + eta`. The joint distribution of switches and
+  image has another term, `-|h(0)|^2 / 2`, of the Gaussian. The compensated prior
+  cancels it:
 
       p(z | y) = exp((eta(y, z) + |h(y, z; 0)|^2 / 2) / variance) / Z_y
       p(z | x, y) ~ exp((<x, h(y, z; 0)> + eta(y, z)) / variance)
 
-  It is the prior of which the classifier's switches are the most probable given
-  the image. Here the units of a layer are independent given all other layers and
-  the image: `sample` draws images in between.
+  Under this prior the classifier's switches are the most probable given the
+  image. The units of a layer are independent given all other layers and the
+  image, so `sample` draws images and switches in turn.
 
-  The renderings are the exact ones, those of a network that normalizes its
-  renderings too.
+  Renderings are exact here, even for a network that normalizes its renderings.
 
   #### Examples
 
@@ -110,7 +109,7 @@ class StructuredSwitchPrior(SwitchPrior):
 
     Raises:
       ValueError: if the network normalizes its renderings and is to be
-        compensated, `variance` is not positive, or `labels` are no classes.
+        compensated, `variance` is not positive, or `labels` are not classes.
     """
     parameters = dict(locals())
     if compensated and network.rendering_normalizations:

@@ -64,8 +64,8 @@ class SwitchPrior(tfp.distributions.Distribution):
 
         eta(y, z) = sum_l <b(l), s(l) * h(y, z; l)>
 
-    with the biases at the positions of the pools. It is what the network with
-    frozen switches makes of the zero image.
+    with the biases at the positions of the pools. It is the logit of the zero
+    image, less the class bias, in the network with frozen switches.
 
     Args:
       switches: list of the layers' switches, `[sample..., batch..., ...]`.
