@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the networks of autoencoders, and of their batch normalization."""
+"""Tests of the networks of autoencoders."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,9 @@ def test_encoder_and_decoder_mirror_one_another(shape, halvings, normalized):
   options = dict(hidden_channels=2, batch_normalization=normalized)
   encoder = networks.convolutional_encoder(shape, 5, **options)
   decoder = networks.convolutional_decoder(shape, 5, 7, **options)
-  codes = encoder(_normal([3, *shape]))
-  assert codes.shape == [3, 5]
-  assert decoder(codes).shape == [3, *shape[:2], 7 * shape[2]]
+  latents = encoder(_normal([3, *shape]))
+  assert latents.shape == [3, 5]
+  assert decoder(latents).shape == [3, *shape[:2], 7 * shape[2]]
   for network, kind, expected in (
     (encoder, tf_keras.layers.Conv2D, halvings - 1),
     (decoder, tf_keras.layers.Conv2DTranspose, halvings),
@@ -35,7 +35,7 @@ def test_encoder_and_decoder_mirror_one_another(shape, halvings, normalized):
     normalizations = [
       layer
       for layer in layers
-      if isinstance(layer, networks.AdaptiveBatchNormalization)
+      if isinstance(layer, tf_keras.layers.BatchNormalization)
     ]
     assert len(normalizations) == (expected if normalized else 0)
 
@@ -72,79 +72,6 @@ def test_sides_that_cannot_be_halved_are_an_error(shape):
   ):
     with pytest.raises(ValueError, match='must be even and above four, got'):
       make(shape, 4)
-
-
-# -------------------------------------------------------- batch normalization
-
-
-def _trained_layer():
-  layer = networks.AdaptiveBatchNormalization()
-  reference = tf_keras.layers.BatchNormalization()
-  images = 3 + 2 * _normal([16, 4, 4, 3])
-  for normalization in (layer, reference):
-    normalization.build([None, 4, 4, 3])
-    normalization.gamma.assign([1.0, 2.0, 3.0])
-    normalization.beta.assign([-1.0, 0.0, 1.0])
-    for _ in range(3):
-      normalization(images, training=True)
-  return layer, reference
-
-
-@pytest.mark.parametrize('training', [False, True])
-def test_is_the_batch_normalization_of_keras(training):
-  layer, reference = _trained_layer()
-  images = _normal([8, 4, 4, 3], seed=1)
-  np.testing.assert_array_equal(
-    layer(images, training=training), reference(images, training=training)
-  )
-  for variable, other in zip(layer.variables, reference.variables, strict=True):
-    np.testing.assert_array_equal(variable, other)
-  assert not np.allclose(layer.moving_mean, 0)
-
-
-@pytest.mark.parametrize('in_graph', [False, True])
-def test_adapts_without_moving_its_statistics(in_graph):
-  layer, reference = _trained_layer()
-  images = 5 + _normal([8, 4, 4, 3], seed=1)
-  before = [v.numpy() for v in layer.variables]
-
-  def adapted(images):
-    with networks.statistics_of_the_batch():
-      return layer(images)
-
-  result = (tf.function(adapted) if in_graph else adapted)(images)
-  for variable, old in zip(layer.variables, before, strict=True):
-    np.testing.assert_array_equal(variable, old)
-  # What Keras computes in training.
-  np.testing.assert_allclose(
-    result, reference(images, training=True), rtol=1e-4, atol=1e-4
-  )
-  assert not np.allclose(result, layer(images), atol=0.1)
-
-
-def test_the_context_ends_and_can_be_switched_off():
-  layer, _ = _trained_layer()
-  images = 5 + _normal([8, 4, 4, 3], seed=1)
-  expected = layer(images)
-  with networks.statistics_of_the_batch(False):
-    np.testing.assert_array_equal(layer(images), expected)
-  with pytest.raises(KeyError), networks.statistics_of_the_batch():
-    raise KeyError
-  np.testing.assert_array_equal(layer(images), expected)
-  # In training it is Keras's in any case.
-  with networks.statistics_of_the_batch():
-    moving = layer.moving_mean.numpy()
-    layer(images, training=True)
-  assert (layer.moving_mean.numpy() != moving).all()
-
-
-def test_half_precision_does_not_overflow():
-  layer = networks.AdaptiveBatchNormalization(dtype='float16')
-  images = tf.cast(400 * _normal([4, 32, 32, 1]), tf.float16)
-  with networks.statistics_of_the_batch():
-    result = layer(images)
-  assert result.dtype == tf.float16
-  np.testing.assert_allclose(np.std(np.float32(result)), 1, rtol=0.01)
 
 
 # ------------------------------------------------------------- masked network
