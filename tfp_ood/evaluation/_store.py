@@ -61,15 +61,10 @@ class StatisticsStore:
     known = {}
     if path and os.path.exists(path):
       known = self._known(read_arrays(path), made_by, count)
-    for limit in {self._limits.get(name) for name in names}:
-      missing = tuple(
-        name
-        for name in names
-        if name not in known and self._limits.get(name) == limit
-      )
-      if missing:
-        known |= self._compute(dataset_name, dataset, missing, limit)
-        self._keep(path, known, made_by)
+    missing = [name for name in names if name not in known]
+    if missing:
+      known |= self._compute(dataset_name, dataset, missing)
+      self._keep(path, known, made_by)
     return {name: known[name] for name in names}
 
   def _path(self, dataset_name):
@@ -106,24 +101,30 @@ class StatisticsStore:
       self._of_models[id(model)] = _digest_of_model(model)
     return self._of_models[id(model)]
 
-  def _compute(self, dataset_name, dataset, names, limit):
+  def _compute(self, dataset_name, dataset, names):
+    """Computes statistics in one pass, of each as many examples as it may have."""
+    by_limit = {}
+    for name in names:
+      by_limit.setdefault(self._limits.get(name), []).append(name)
     start = last_line = time.monotonic()
-    parts, count = [], 0
+    parts, count = {name: [] for name in names}, 0
     for batch in dataset:
       x = images_of(batch)
-      x = x if limit is None else x[: limit - count]
-      parts.append(self._function(names, x)(x))
+      for limit, some in by_limit.items():
+        allowed = x if limit is None else x[: max(limit - count, 0)]
+        if len(allowed):
+          values = self._function(tuple(some), allowed)(allowed)
+          for name in some:
+            parts[name].append(values[name])
       count += len(x)
+      if None not in by_limit and count >= max(by_limit):
+        break
       if time.monotonic() - last_line >= _SECONDS_BETWEEN_LINES:
         last_line = time.monotonic()
         self._print(f'scoring {dataset_name}: {count} examples')
-      if limit is not None and count >= limit:
-        break
     seconds = time.monotonic() - start
     self._print(f'scored {count} examples of {dataset_name} in {seconds:.0f} s')
-    return {
-      name: np.concatenate([part[name] for part in parts]) for name in names
-    }
+    return {name: np.concatenate(values) for name, values in parts.items()}
 
   def _function(self, names, x):
     """Returns a function with one trace for all data sets and sizes of batches."""

@@ -20,13 +20,13 @@ def samples(distribution, num_samples=64, seed=0):
   Args:
     distribution: model of images with `sample`.
     num_samples: Python `int`.
-    seed: Python `int` or pair of them.
+    seed: Python `int`.
 
   Returns:
     `tfp_ood.reporting.Section`.
   """
   section = reporting.Section('Samples')
-  images = np.asarray(distribution.sample(num_samples, seed=seed))
+  images = np.asarray(distribution.sample(num_samples, seed=[seed, 0]))
   section.add_figure(
     'samples',
     reporting.image_grid,

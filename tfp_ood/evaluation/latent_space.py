@@ -56,14 +56,14 @@ def decoded_samples(models, num_samples=64, seed=0):
   Args:
     models: `dict` of variational autoencoders by what to call their samples.
     num_samples: Python `int`.
-    seed: Python `int` or pair of them, the same for all models.
+    seed: Python `int`; all models decode the same latents.
 
   Returns:
     `tfp_ood.reporting.Section`.
   """
   section = reporting.Section('Samples')
   for name, model in models.items():
-    latents = model.prior.sample(num_samples, seed=seed)
+    latents = model.prior.sample(num_samples, seed=[seed, 0])
     section.add_figure(
       name,
       reporting.image_grid,

@@ -339,7 +339,7 @@ beta_variational_autoencoder = _recipe(
   | {'beta': Setting(4.0, 'Weight of the divergence from the prior.')},
 )
 flow_variational_autoencoder = _recipe(
-  'Autoencoder',
+  'Variational autoencoder with a flow as decoder',
   functools.partial(
     _train,
     make_model=_with_flow,

@@ -129,7 +129,7 @@ def _evaluated(run, make, flow, names, records, options):
       precise, found, run.datasets, closed_form=is_constant_volume
     )
   )
-  found.add(evaluation.samples(flow, seed=[run.model['seed'], 1]))
+  found.add(evaluation.samples(flow, seed=run.model['seed']))
   found.add(evaluation.extreme_images(found, run.compared))
   found.add(evaluation.graying(flow, run.datasets[run.test]))
   return found.add(evaluation.training_curves(records))
