@@ -94,12 +94,23 @@ def _define_settings():
     for name, setting in settings.items():
       default = setting.default
       kinds[name] = type(default[0] if isinstance(default, tuple) else default)
-      text = f'{setting.help} Default: {default}.'
-      helps.setdefault(name, {}).setdefault(text, []).append(model)
+      helps.setdefault(name, {}).setdefault(_help(setting), []).append(model)
   for name, texts in helps.items():
     help_text = ' '.join(f'{", ".join(of)}: {t}' for t, of in texts.items())
     define[kinds[name]](name, None, help_text)
   return list(helps)
+
+
+def _help(setting):
+  default, parts = setting.default, [setting.help]
+  if setting.choices:
+    parts.append(f'{" | ".join(setting.choices)}.')
+  if isinstance(default, tuple):
+    parts.append(f'Default by preset: {", ".join(map(str, default))}.')
+  elif default != '':
+    text = ','.join(default) if isinstance(default, list) else default
+    parts.append(f'Default: {text}.')
+  return ' '.join(parts)
 
 
 _SETTINGS = _define_settings()
@@ -144,13 +155,13 @@ def main(argv, data):
     if run.is_complete():
       print(f'The run is complete: {report}')
       return
+    evaluation = run.run(
+      {'command': ' '.join(['python', *sys.argv]), 'versions': _versions()}
+    )
   except tfp_ood.training.OtherSettingsError as error:
     raise app.UsageError(f'{error} (The folder is --output_dir.)') from error
-  except tfp_ood.recipes.UnknownSettingError as error:
+  except tfp_ood.recipes.SettingError as error:
     raise app.UsageError(f'--model={model}: {error}') from error
-  evaluation = run.run(
-    {'command': ' '.join(['python', *sys.argv]), 'versions': _versions()}
-  )
   if evaluation is not None:
     print(evaluation.summary())
     print(f'Report: {report}')

@@ -14,7 +14,7 @@ from tfp_ood.recipes.recipe import (
   PRESETS,
   Recipe,
   Setting,
-  UnknownSettingError,
+  SettingError,
 )
 from tfp_ood.recipes.rendering import neural_rendering_model
 from tfp_ood.recipes.run import Run
@@ -25,7 +25,7 @@ __all__ = [
   'Recipe',
   'Run',
   'Setting',
-  'UnknownSettingError',
+  'SettingError',
   'autoencoder',
   'beta_variational_autoencoder',
   'constant_volume_glow',

@@ -6,7 +6,7 @@ import functools
 import os
 
 from tfp_ood import distributions, evaluation, networks, stats, training
-from tfp_ood.recipes.recipe import Recipe, Setting
+from tfp_ood.recipes.recipe import Recipe, Setting, SettingError
 
 __all__ = [
   'autoencoder',
@@ -27,8 +27,13 @@ _SETTINGS = {
 _DECODER = {
   'decoder': Setting(
     'gaussian',
-    'Distribution of a pixel: gaussian, learned_gaussian, categorical or '
-    'discretized_logistic. The first two are densities of pixel values.',
+    'Distribution of a pixel. The first two are densities of pixel values.',
+    choices=(
+      'gaussian',
+      'learned_gaussian',
+      'categorical',
+      'discretized_logistic',
+    ),
   ),
   'decoder_scale': Setting(25.5, 'Deviation of a gaussian decoder.'),
 }
@@ -37,14 +42,16 @@ _FLOW_DECODER = {
   'decoder_steps': Setting((2, 4, 8), 'Steps of each level.'),
   'decoder_channels': Setting((8, 64, 256), 'Width of its networks.'),
 }
-_BOUND = {
-  'beta': Setting(1.0, 'Weight of the divergence from the prior.'),
-  'kl_warmup_steps': Setting(0, 'Steps in which that weight rises.'),
+_WARM_UP = {
+  'kl_warmup_steps': Setting(
+    0, 'Steps in which the weight of the divergence from the prior rises.'
+  ),
 }
 _FREE_BITS = {
   'free_bits': Setting(0.0, 'A divergence of fewer bits costs as much as that.')
 }
 _INTROSPECTION = {
+  'beta': Setting(1.0, 'Weight of the divergence from the prior.'),
   # That of the authors, whose squared errors are of pixels in [0, 1], for a
   # decoder_scale of 25.5.
   'beta_reconstruction': Setting(0.02, 'Weight of the reconstruction.'),
@@ -79,12 +86,12 @@ _NUM_TESTED = 2_000
 
 def _run(run, train, has_prior):
   """Trains an autoencoder and analyzes bound, latent space and samples."""
+  asked, numbers = run.evaluation, []
   model, record = train(run)
   if not run.is_chief:
     return None
   folder = os.path.join(run.folder, 'saved_model')
   training.export_saved_model(model, folder)
-  asked, numbers = run.evaluation, []
   if has_prior:
     first, *numbers = map(int, asked['num_importance_samples'])
     model = model.copy(
@@ -125,6 +132,14 @@ def _run(run, train, has_prior):
   found.add(evaluation.extreme_images(found, run.compared, elbo))
   found.add(evaluation.training_curves({'model': record}))
   return found, 'typicality'
+
+
+def _check(num_importance_samples, **_):
+  if not all(n.isdecimal() and int(n) > 1 for n in num_importance_samples):
+    raise SettingError(
+      'num_importance_samples: must be integers above 1, got '
+      f'{",".join(num_importance_samples)}.'
+    )
 
 
 def _adapted(model):
@@ -222,46 +237,53 @@ def _sampled(run, model):
     yield model.decode_images(latents)
 
 
-def _made(run, make, **options):
-  return make(
-    run.image_shape,
-    latent_size=run.model['latent_size'],
-    hidden_channels=run.model['vae_width'],
-    seed=run.model['seed'],
-    **options,
+def _autoencoder(run):
+  return distributions.autoencoder(
+    run.image_shape, **_size(run), **_likelihood(run)
   )
 
 
-def _with_decoder(run, make):
-  config, options = run.model, {}
-  if config['decoder'] == 'categorical' and 'beta' in config:
+def _variational_autoencoder(run):
+  options = {}
+  if run.model['decoder'] == 'categorical':
     # 256 numbers for each value of each sample fill the memory.
     options['samples_per_pass'] = 1
-  return _made(
-    run,
-    make,
-    likelihood=config['decoder'],
-    likelihood_scale=config['decoder_scale'],
-    **options,
+  return distributions.variational_autoencoder(
+    run.image_shape, **_size(run), **_likelihood(run), **options
   )
 
 
-def _with_flow(run, make):
-  return _made(
-    run,
-    make,
+def _flow_variational_autoencoder(run):
+  return distributions.flow_variational_autoencoder(
+    run.image_shape,
+    **_size(run),
     num_levels=run.model['decoder_levels'],
     num_steps=run.model['decoder_steps'],
     coupling_hidden_channels=run.model['decoder_channels'],
   )
 
 
-def _train(run, make_model, make):
+def _size(run):
+  return {
+    'latent_size': run.model['latent_size'],
+    'hidden_channels': run.model['vae_width'],
+    'seed': run.model['seed'],
+  }
+
+
+def _likelihood(run):
+  return {
+    'likelihood': run.model['decoder'],
+    'likelihood_scale': run.model['decoder_scale'],
+  }
+
+
+def _train(run, make_model):
   """Trains by the evidence lower bound."""
   config = run.model
   with run.strategy.scope():
     model = training.VariationalModel(
-      make_model(run, make),
+      make_model(run),
       beta=config.get('beta', 1.0),
       warmup_steps=config.get('kl_warmup_steps', 0),
       free_bits=config.get('free_bits', 0.0),
@@ -279,7 +301,7 @@ def _train_introspectively(run):
   config = run.model
   with run.strategy.scope():
     model = training.SoftIntrospectiveModel(
-      _with_decoder(run, distributions.variational_autoencoder),
+      _variational_autoencoder(run),
       beta_reconstruction=config['beta_reconstruction'],
       beta_kl=config['beta'],
       beta_negative=config['beta_negative'],
@@ -311,42 +333,33 @@ def _recipe(title, train, settings, has_prior=True):
     functools.partial(_run, train=train, has_prior=has_prior),
     _SETTINGS | settings,
     _EVALUATION_SETTINGS | (_OF_PRIOR if has_prior else {}),
+    _check if has_prior else None,
   )
 
 
-_of_vae = functools.partial(
-  _train,
-  make_model=_with_decoder,
-  make=distributions.variational_autoencoder,
-)
 autoencoder = _recipe(
   'Autoencoder',
-  functools.partial(
-    _train, make_model=_with_decoder, make=distributions.autoencoder
-  ),
+  functools.partial(_train, make_model=_autoencoder),
   _DECODER,
   has_prior=False,
 )
+_train_vae = functools.partial(_train, make_model=_variational_autoencoder)
 variational_autoencoder = _recipe(
-  'Variational autoencoder', _of_vae, _DECODER | _BOUND | _FREE_BITS
+  'Variational autoencoder', _train_vae, _DECODER | _WARM_UP | _FREE_BITS
 )
 beta_variational_autoencoder = _recipe(
   'beta-VAE',
-  _of_vae,
+  _train_vae,
   _DECODER
-  | _BOUND
+  | _WARM_UP
   | _FREE_BITS
   | {'beta': Setting(4.0, 'Weight of the divergence from the prior.')},
 )
 flow_variational_autoencoder = _recipe(
   'Variational autoencoder with a flow as decoder',
-  functools.partial(
-    _train,
-    make_model=_with_flow,
-    make=distributions.flow_variational_autoencoder,
-  ),
-  _FLOW_DECODER | _BOUND | _FREE_BITS,
+  functools.partial(_train, make_model=_flow_variational_autoencoder),
+  _FLOW_DECODER | _WARM_UP | _FREE_BITS,
 )
 soft_introspective_autoencoder = _recipe(
-  'Soft-IntroVAE', _train_introspectively, _DECODER | _BOUND | _INTROSPECTION
+  'Soft-IntroVAE', _train_introspectively, _DECODER | _WARM_UP | _INTROSPECTION
 )

@@ -18,9 +18,18 @@ _SETTINGS = {
   'hidden_channels': Setting((32, 128, 512), 'Width of the coupling networks.'),
   'batch_size': Setting(64, 'Examples of a training step.'),
   'learning_rate': Setting(1e-3, "Adam's rate, after a warm-up."),
-  'train_minutes': Setting((1.0, 30.0, 0.0), 'Minutes of training.'),
-  'epochs': Setting((0, 0, 250), 'Epochs of training, instead of minutes.'),
-  'precision': Setting('float32', 'Of the convolutions: float32 or bfloat16.'),
+  'train_minutes': Setting(
+    (1.0, 30.0, 0.0), 'Minutes of training.', minimum=0, instead_of='epochs'
+  ),
+  'epochs': Setting(
+    (0, 0, 250),
+    'Epochs of training, in the place of minutes.',
+    minimum=0,
+    instead_of='train_minutes',
+  ),
+  'precision': Setting(
+    'float32', 'Of the convolutions.', choices=('float32', 'bfloat16')
+  ),
   'seed': Setting(0, 'Seed of weights, data order and noise.'),
 }
 _SCORES = {
@@ -50,14 +59,15 @@ _DEFAULT_SCORES = [
 _EVALUATION_SETTINGS = {
   'scores': Setting(
     _DEFAULT_SCORES,
-    f'Scores to compare, of {", ".join(_SCORES)}. likelihood_ratio trains a '
-    'background model, waic an ensemble.',
+    'Scores to compare. likelihood_ratio trains a background model, waic an '
+    'ensemble.',
+    choices=tuple(_SCORES),
   ),
   'mutation_rate': Setting(0.1, 'Share mutated in background training images.'),
   'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
   'background_dataset': Setting('', 'Other data for the background model.'),
   'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
-  'ensemble_size': Setting(4, 'Number of models for waic.'),
+  'ensemble_size': Setting(4, 'Number of models for waic.', minimum=2),
   'ensemble_minutes': Setting(0.0, 'Their minutes, if not those of the model.'),
 }
 _MAX_SKIPPED_STEPS = 10
@@ -68,6 +78,9 @@ def _run(run, make):
   asked, config = run.evaluation, run.model
   # The likelihood stands beside every remedy.
   names = dict.fromkeys([*_DEFAULT_SCORES[:1], *asked['scores']])
+  if 'likelihood_ratio' in names and asked['background_dataset']:
+    # An unknown name is told before anything is trained.
+    run.load('train', asked['background_dataset'])
   flow, records = _trained(run, make, '', config)
   options, records = {}, {'model': records}
   minutes = config['train_minutes']

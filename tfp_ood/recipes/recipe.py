@@ -4,21 +4,57 @@
 
 import collections
 
-__all__ = ['PRESETS', 'Recipe', 'Setting', 'UnknownSettingError']
+__all__ = ['PRESETS', 'Recipe', 'Setting', 'SettingError']
 
 PRESETS = ('tiny', 'small', 'paper')
 
-# `default` is a value, or a tuple of those of the presets.
-Setting = collections.namedtuple('Setting', ['default', 'help'])
+
+class SettingError(ValueError):
+  """A recipe does not have a setting, or not that value of it."""
 
 
-class UnknownSettingError(ValueError):
-  """A recipe does not have a setting."""
+class Setting(
+  collections.namedtuple(
+    'Setting',
+    ['default', 'help', 'choices', 'minimum', 'instead_of'],
+    defaults=(None, None, None),
+  )
+):
+  """A setting of a recipe.
+
+  Attributes:
+    default: a value, or a tuple of those of the presets.
+    help: `str`, what it is.
+    choices: the values that there are; of a list, those of its entries.
+    minimum: the least value.
+    instead_of: `str`, another setting, which becomes 0 when this one is given.
+  """
+
+  def of_preset(self, preset):
+    """Returns the default of a preset."""
+    if isinstance(self.default, tuple):
+      return self.default[PRESETS.index(preset)]
+    return self.default
+
+  def check(self, name, value):
+    """Raises `SettingError` if there is no such value."""
+    values = value if isinstance(value, list) else [value]
+    if self.choices is not None:
+      for unknown in (v for v in values if v not in self.choices):
+        raise SettingError(
+          f'{name}: {unknown!r} is none of {", ".join(self.choices)}.'
+        )
+    if self.minimum is not None and value < self.minimum:
+      raise SettingError(
+        f'{name}: must be at least {self.minimum}, got {value}.'
+      )
 
 
 class Recipe(
   collections.namedtuple(
-    'Recipe', ['title', 'function', 'model_settings', 'evaluation_settings']
+    'Recipe',
+    ['title', 'function', 'model_settings', 'evaluation_settings', 'check'],
+    defaults=(None,),
   )
 ):
   """How to train a model, what to score it by, and what to look at.
@@ -29,6 +65,8 @@ class Recipe(
       score to export a detector of; to `None` on a worker that writes no files.
     model_settings: `dict` from names to `Setting`s: all that decides the model.
     evaluation_settings: likewise, what decides the results but not the model.
+    check: function of the values of all settings as keyword arguments that raises
+      `SettingError` if they do not go together; `None` if all do.
   """
 
   def settings(self, preset, given=None):
@@ -43,27 +81,36 @@ class Recipe(
       evaluation: `dict` of the values of `evaluation_settings`.
 
     Raises:
-      UnknownSettingError: if a name is given that is not a setting of the recipe.
+      SettingError: if one is given that is not a setting of the recipe, or has not
+        this value, or does not go with another one.
     """
     given = {n: v for n, v in (given or {}).items() if v is not None}
     known = self.model_settings | self.evaluation_settings
     unknown = sorted(given.keys() - known.keys())
     if unknown:
-      raise UnknownSettingError(
+      raise SettingError(
         f'This model has no setting {", ".join(unknown)}; it has '
         f'{", ".join(known)}.'
       )
+    replaced = {}
+    for name, value in given.items():
+      known[name].check(name, value)
+      other = known[name].instead_of
+      if other in given:
+        raise SettingError(f'Give {name} or {other}, not both.')
+      if other:
+        replaced[other] = 0
+    given |= replaced
 
     def chosen(settings):
       return {
-        name: given.get(name, _of_preset(setting.default, preset))
+        name: given.get(name, setting.of_preset(preset))
         for name, setting in settings.items()
       }
 
-    return chosen(self.model_settings), chosen(self.evaluation_settings)
-
-
-def _of_preset(default, preset):
-  if isinstance(default, tuple):
-    return default[PRESETS.index(preset)]
-  return default
+    model, evaluation = map(
+      chosen, (self.model_settings, self.evaluation_settings)
+    )
+    if self.check is not None:
+      self.check(**model, **evaluation)
+    return model, evaluation

@@ -5,6 +5,7 @@
 import functools
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_ood import (
@@ -15,10 +16,17 @@ from tfp_ood import (
   stats,
   training,
 )
-from tfp_ood.recipes.recipe import Recipe, Setting
+from tfp_ood.recipes.recipe import Recipe, Setting, SettingError
 
 __all__ = ['neural_rendering_model']
 
+# What the networks have, the default first.
+_NORMALIZATIONS = {
+  'all_conv13': ('folded', 'none', 'untied'),
+  'all_cnn_c': ('none', 'untied'),
+  'small_resnet': ('folded', 'untied'),
+  'alexnet_like': ('none', 'untied'),
+}
 _WEIGHTS = {
   'reconstruction_weight': Setting(0.5, 'Of the error of the rendered image.'),
   'rendering_path_weight': Setting(1.0, 'Of the rendering path normalization.'),
@@ -29,7 +37,11 @@ _WEIGHTS = {
 }
 _SECOND_STAGE = {
   'normalization': Setting(
-    'folded', 'Batch normalization: none, folded, or untied, of renderings too.'
+    '',
+    'Batch normalization: none; folded, of features, so that renderings are exact '
+    'adjoints; untied, of renderings by themselves too. By default folded where '
+    'the network has it.',
+    choices=('none', 'folded', 'untied'),
   ),
   'epochs': Setting((2, 5, 400), 'Epochs with all losses.'),
   'learning_rate': Setting(
@@ -39,7 +51,7 @@ _SECOND_STAGE = {
 }
 _SETTINGS = {
   'network': Setting(
-    'all_conv13', 'all_conv13, all_cnn_c, small_resnet or alexnet_like.'
+    'all_conv13', 'The classifier.', choices=tuple(_NORMALIZATIONS)
   ),
   'width': Setting((0.1, 0.25, 1.0), 'Multiplies the channels of the network.'),
   'dropout': Setting((0.0, 0.0, 0.5), 'Share of features dropped in training.'),
@@ -60,7 +72,9 @@ _SETTINGS = {
   **_SECOND_STAGE,
 }
 _EVALUATION_SETTINGS = {
-  'num_runs': Setting(1, 'Models to train, of seeds seed, seed + 1, ...'),
+  'num_runs': Setting(
+    1, 'Models to train, of seeds seed, seed + 1, ...', minimum=1
+  ),
 }
 # Fixed beforehand: what the latent score is, and the layer of the paper.
 _MODES = ('mode_normalized', 'eta', 'rpn', 'layerwise')
@@ -69,13 +83,17 @@ _LAYER = 6
 
 def _run(run):
   """Trains classifiers of several seeds to render, and analyzes them."""
+  network, normalization = run.model['network'], run.model['normalization']
+  normalization = normalization or _NORMALIZATIONS[network][0]
   name, dataset = next(iter(run.others.items()))
   run.datasets[f'{name} x 0.8'] = dataset.map(lambda x, y: (_scaled(x), y))
   seeds = [run.model['seed'] + n for n in range(run.evaluation['num_runs'])]
   models, records = {}, {}
   for seed in seeds:
     folder = f'seed_{seed}'
-    models[folder], records[folder] = _trained(run, folder, seed)
+    models[folder], records[folder] = _trained(
+      run, folder, run.model | {'seed': seed, 'normalization': normalization}
+    )
   if not run.is_chief:
     return None
   evaluations = {
@@ -106,6 +124,15 @@ def _run(run):
   return found, f'latent_{_MODES[0]}'
 
 
+def _check(network, normalization, **_):
+  possible = _NORMALIZATIONS[network]
+  if normalization and normalization not in possible:
+    raise SettingError(
+      f'normalization: {network} takes {" or ".join(possible)}, got '
+      f'{normalization}.'
+    )
+
+
 def _scaled(images):
   """Multiplies by .8 in [-1, 1], and so the variance by .64."""
   scaled = 127.5 + 0.8 * (tf.cast(images, tf.float32) - 127.5)
@@ -131,9 +158,8 @@ def _scores(run, layer):
   }
 
 
-def _trained(run, folder, seed):
+def _trained(run, folder, config):
   """Trains the classifier alone, then with all losses."""
-  config = run.model | {'seed': seed}
   with run.strategy.scope():
     classifier = _classifier(run, config)
     make = distributions.NeuralRenderingModel.from_keras
@@ -145,6 +171,7 @@ def _trained(run, folder, seed):
   if config['classifier_epochs']:
     # Runs of other losses can share this stage by a copy of its folder.
     first = {k: v for k, v in config.items() if k not in _SECOND_STAGE}
+    first['batch_normalization'] = config['normalization'] != 'none'
     records['cross-entropy alone'] = _fit(
       run,
       plain,
@@ -174,10 +201,10 @@ def _classifier(run, config):
     options = {}  # It has no dropout.
   if config['network'] == 'all_conv13':
     options['batch_normalization'] = config['normalization'] != 'none'
-  labels = [run.labels(name).max() for name in (run.test, run.train)]
+  labels = np.concatenate([labels for _, labels in run.load('train')])
   return getattr(networks, config['network'])(
     tuple(run.image_shape),
-    num_classes=1 + int(max(labels)),
+    num_classes=1 + int(labels.max()),
     width=config['width'],
     # At first, the softmax is that of the plain network.
     initial_gain=config['class_variance'],
@@ -240,5 +267,5 @@ def _labelled_and_other_images(run, config):
 
 
 neural_rendering_model = Recipe(
-  'Neural rendering model', _run, _SETTINGS, _EVALUATION_SETTINGS
+  'Neural rendering model', _run, _SETTINGS, _EVALUATION_SETTINGS, _check
 )

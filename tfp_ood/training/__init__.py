@@ -17,6 +17,7 @@ from tfp_ood.training.time_limit import TimeLimit
 from tfp_ood.training.train_or_restore import (
   OtherSettingsError,
   check_settings,
+  keep_settings,
   train_or_restore,
 )
 from tfp_ood.training.variational_model import VariationalModel
@@ -38,6 +39,7 @@ __all__ = [
   'adam',
   'check_settings',
   'export_saved_model',
+  'keep_settings',
   'load_weights',
   'make_strategy',
   'one_cycle',

@@ -17,7 +17,12 @@ from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.time_limit import TimeLimit
 from tfp_ood.training.weights import load_weights, save_weights
 
-__all__ = ['OtherSettingsError', 'check_settings', 'train_or_restore']
+__all__ = [
+  'OtherSettingsError',
+  'check_settings',
+  'keep_settings',
+  'train_or_restore',
+]
 
 _SETTINGS = 'configuration.json'
 _RECORD = 'training.json'
@@ -58,6 +63,20 @@ def check_settings(folder, settings):
       )
       + '). Give another folder, or the same settings to resume.'
     )
+
+
+def keep_settings(folder, settings):
+  """Writes the settings of what a folder will hold, after `check_settings`.
+
+  Args:
+    folder: `str`.
+    settings: `dict`; see `check_settings`.
+
+  Raises:
+    OtherSettingsError: if the folder holds a model of others.
+  """
+  check_settings(folder, settings)
+  write_results(os.path.join(folder, _SETTINGS), settings)
 
 
 def train_or_restore(
@@ -103,8 +122,7 @@ def train_or_restore(
     raise ValueError('train_or_restore: give `epochs` or `minutes`.')
   distribution = getattr(model, 'distribution', model)
   if folder is not None:
-    check_settings(folder, settings)
-    write_results(os.path.join(folder, _SETTINGS), settings)
+    keep_settings(folder, settings)
     weights = os.path.join(folder, 'weights')
     done = os.path.join(folder, _RECORD)
     if os.path.exists(done):
