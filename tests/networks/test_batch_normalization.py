@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of batch normalization read from a classifier: it equals Keras's."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -221,6 +223,17 @@ def test_renorm_trains_but_is_not_rendered_in_training(library):
     )
   for value, other in zip(_values(model), before, strict=True):
     np.testing.assert_array_equal(value, other)
+
+
+def test_statistics_of_several_replicas_are_not_rendered(monkeypatch):
+  layer = tf_keras.layers.BatchNormalization(synchronized=True, name='all')
+  network = networks.PiecewiseLinearNetwork(_classifier('tf_keras', layer))
+  strategy = types.SimpleNamespace(num_replicas_in_sync=2)
+  monkeypatch.setattr(tf.distribute, 'get_strategy', lambda: strategy)
+  with pytest.raises(ValueError, match='layer all .*`synchronized`'):
+    network.propagate_and_render(
+      _images(), lambda logits: _LABELS, training=True
+    )
 
 
 def test_virtual_batches_are_refused():

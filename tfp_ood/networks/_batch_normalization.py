@@ -10,7 +10,7 @@ __all__ = [
   'NormalizationMap',
   'batch_moments',
   'broadcast_parameters',
-  'check_batches_are_real',
+  'check_no_virtual_batches',
 ]
 
 
@@ -37,7 +37,7 @@ class NormalizationMap(AffineMap):
     Raises:
       ValueError: if the layer has a `virtual_batch_size`.
     """
-    check_batches_are_real(layer)
+    check_no_virtual_batches(layer)
     super().__init__(
       layer.name,
       lambda inputs: layer(inputs[0], training=False),
@@ -62,7 +62,7 @@ class NormalizationMap(AffineMap):
     gamma, beta = broadcast_parameters(layer, x, layer.gamma, layer.beta)
     # Keras runs a frozen layer in inference mode.
     if training and self._is_trained and layer.trainable:
-      self._check_is_plain()
+      self._check_can_be_rendered()
       mean, variance = batch_moments(layer, x)
     else:
       mean, variance = broadcast_parameters(
@@ -88,7 +88,7 @@ class NormalizationMap(AffineMap):
 
     return output, transpose, coefficients
 
-  def _check_is_plain(self):
+  def _check_can_be_rendered(self):
     layer = self._layer
     strategy = tf.distribute.get_strategy()
     options = {
@@ -105,7 +105,7 @@ class NormalizationMap(AffineMap):
         )
 
 
-def check_batches_are_real(layer):
+def check_no_virtual_batches(layer):
   """Raises if batch normalization splits its batches into virtual ones."""
   if getattr(layer, 'virtual_batch_size', None):
     raise ValueError(

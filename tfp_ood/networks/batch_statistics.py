@@ -9,7 +9,7 @@ from tfp_ood.networks import _keras_nodes
 from tfp_ood.networks._batch_normalization import (
   batch_moments,
   broadcast_parameters,
-  check_batches_are_real,
+  check_no_virtual_batches,
 )
 
 __all__ = ['with_batch_statistics']
@@ -63,7 +63,7 @@ def with_batch_statistics(network):
       'batch.'
     )
   for layer in layers:
-    check_batches_are_real(layer)
+    check_no_virtual_batches(layer)
   adapted = {id(layer) for layer in layers}
   for module in network.submodules:
     if isinstance(module, _NORMALIZATIONS) and id(module) not in adapted:
