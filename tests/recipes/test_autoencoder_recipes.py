@@ -1,0 +1,179 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the recipes of autoencoders, each by a small run."""
+
+import functools
+import importlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from recipes.small_runs import IN, OUT, TRAIN, check_files, small_run
+
+from tfp_ood import recipes, reporting
+
+pytestmark = pytest.mark.slow
+
+_NAMES = [IN, TRAIN, OUT, 'constant', 'uniform_noise']
+_SETTINGS = {
+  'epochs': 1,
+  'latent_size': 3,
+  'vae_width': 4,
+}
+_OF_PRIOR = {
+  'num_regret': 10,
+  'regret_steps': 2,
+  'num_importance_samples': ['5', '3'],
+}
+_SCORES = [
+  'elbo',
+  'importance_weighted',
+  'importance_weighted_3',
+  'reconstruction',
+  'log_prior',
+  'posterior_entropy',
+  'kl',
+  'likelihood_regret',
+  'typicality',
+  'input_complexity',
+  'elbo_adapted_encoder',
+  'elbo_adapted_decoder',
+  'elbo_adapted_both',
+  'latent_one_class_svm',
+  'latent_mahalanobis',
+]
+# Of models that have a prior.
+_VARIATIONAL_SCORES = _SCORES[1:8]
+_MODELS = ('autoencoder', 'beta_vae', 'f_vae', 'soft_intro_vae', 'vae')
+
+
+@pytest.fixture(scope='module', name='features_dir')
+def _features_dir(tmp_path_factory):
+  """A classifier that the runs share."""
+  return str(tmp_path_factory.mktemp('features'))
+
+
+@pytest.fixture(autouse=True)
+def _less_analysis(monkeypatch):
+  for module, name, value in (
+    ('latent_space', '_NUM_EMBEDDED', 10),
+    ('feature_distances', '_NUM_IMAGES', 128),
+  ):
+    # The package has functions of these names.
+    module = importlib.import_module(f'tfp_ood.evaluation.{module}')
+    monkeypatch.setattr(module, name, value)
+
+
+def test_all_autoencoders_are_tested():
+  others = {'glow', 'cv_glow', 'nrm'}
+  assert set(_MODELS) == recipes.RECIPES.keys() - others
+
+
+def _check_components(found, model):
+  for name in _NAMES:
+    values = found.statistics[name]
+    elbo, reconstruction, log_prior, entropy, kl = (
+      values[f'elbo{component}']
+      for component in (
+        '',
+        '_reconstruction',
+        '_log_prior',
+        '_posterior_entropy',
+        '_kl',
+      )
+    )
+    np.testing.assert_allclose(
+      reconstruction + log_prior + entropy, elbo, rtol=1e-5
+    )
+    np.testing.assert_allclose(log_prior + entropy, -kl, rtol=1e-3, atol=1e-3)
+    # That of the flow is an estimate, by one sample.
+    assert model == 'f_vae' or np.all(kl >= 0)
+    for score, expected in {
+      'elbo': -elbo,
+      'reconstruction': -reconstruction,
+      'log_prior': -log_prior,
+      'posterior_entropy': -entropy,
+      'kl': kl,
+    }.items():
+      np.testing.assert_allclose(
+        found.scores[score][name], expected, rtol=1e-4, atol=1e-4
+      )
+    # A posterior fitted to the image is never worse.
+    regret = found.scores['likelihood_regret'][name]
+    assert regret.shape == (10,)
+    assert np.all(regret >= -0.1)
+
+
+def _check_sections(found, is_variational):
+  sections = found.results()['sections']
+  separation = sections['In- and out-of-distribution in latent space']
+  assert list(separation) == [
+    'latent',
+    'latent_adapted',
+    'random projections of the pixels',
+  ]
+  distances = sections['How good are samples?']['distances']
+  samples = ['samples', 'samples_adapted'] if is_variational else []
+  assert list(distances) == [
+    IN,
+    *_NAMES[2:],
+    f'{IN}, reconstructed',
+    *samples,
+  ]
+  assert all(distance > 0 for distance in distances.values())
+
+
+@pytest.mark.parametrize('model', _MODELS)
+def test_autoencoders(tmp_path, features_dir, model):
+  is_variational = model != 'autoencoder'
+  settings = _SETTINGS | {'features_dir': features_dir}
+  if is_variational:
+    settings |= _OF_PRIOR
+  make = functools.partial(
+    small_run,
+    tmp_path,
+    model,
+    settings,
+    train_split='train[:128]',
+    num_evaluated=80,
+  )
+  found = make().run()
+  assert found.datasets == _NAMES
+  scores = [
+    score
+    for score in _SCORES
+    if is_variational or score not in _VARIATIONAL_SCORES
+  ]
+  assert list(found.scores) == scores
+  if is_variational:
+    _check_components(found, model)
+  _check_sections(found, is_variational)
+  check_files(
+    tmp_path,
+    found,
+    'typicality',
+    {
+      'elbo_histogram',
+      'latent_mahalanobis_roc',
+      'reconstructions_sample_photographs_test',
+      'reconstructions_sample_digits_test',
+      'traversal_sample_digits_test',
+      'distance',
+      'embedding',
+      'training_auroc',
+      *(['samples', 'samples_adapted'] if is_variational else []),
+    },
+    atol=0.1,
+  )
+  assert ('samples' in {p.stem for p in (tmp_path / 'figures').iterdir()}) == (
+    is_variational
+  )
+  training = reporting.read_results(tmp_path / 'training.json')
+  assert training['steps'] == 2
+  loaded = tf.saved_model.load(str(tmp_path / 'saved_model'))
+  (images, *_) = make().datasets[OUT]
+  log_prob = found.statistics[OUT]['log_prob'][: len(images[0])]
+  # Exported as it was trained; the scores take more samples.
+  rtol = 3e-2 if is_variational else 1e-4
+  np.testing.assert_allclose(loaded.log_prob(images[0]), log_prob, rtol=rtol)
+  assert make().is_complete()
