@@ -319,7 +319,9 @@ def test_a_model_without_an_event_shape():
     statistics(np.zeros([5], np.uint8), ['log_prob'])
   # What the model says nothing of, it takes: TensorFlow refuses by itself.
   with pytest.raises(ValueError, match='must be finite. 192 of 960'):
-    statistics(np.where(np.arange(5)[:, None, None, None] == 2, np.nan, images), [])
+    statistics(
+      np.where(np.arange(5)[:, None, None, None] == 2, np.nan, images), []
+    )
 
 
 def test_a_model_without_an_event_shape_works_in_a_graph():
@@ -847,7 +849,9 @@ def test_a_likelihood_of_whole_numbers_has_no_gradient():
   ):
     with pytest.raises(ValueError, match="'score_norm'"):
       refused()
-  with pytest.raises(ValueError, match='likelihood is of whole numbers and has'):
+  with pytest.raises(
+    ValueError, match='likelihood is of whole numbers and has'
+  ):
     model.continuous_log_prob(images.astype(np.float32) + 0.5)
 
 

@@ -185,7 +185,9 @@ class Statistics:
     shape = tf.TensorShape([None]).concatenate(self.event_shape)
     is_known = shape.rank is not None
     # Of an example whose shape nobody knows, at least there is one.
-    is_batch = x.shape.rank is not None and x.shape.rank >= (1 if is_known else 2)
+    is_batch = x.shape.rank is not None and x.shape.rank >= (
+      1 if is_known else 2
+    )
     if not is_batch or not x.shape.is_compatible_with(shape):
       raise ValueError(
         'Statistics: the examples must be a batch, '
@@ -289,7 +291,9 @@ def _model_and_name(name, source):
 def _of_function(name, function, x):
   """Calls a user's function; its result must have the examples' axis."""
   value = tf.convert_to_tensor(function(x), name=name)
-  if value.shape.rank == 0 or not value.shape[:1].is_compatible_with(x.shape[:1]):
+  if value.shape.rank == 0 or not value.shape[:1].is_compatible_with(
+    x.shape[:1]
+  ):
     raise ValueError(
       f'Statistics: the function of {name!r} must return a tensor whose first axis '
       f'is the batch, as in {x.shape}; got shape {value.shape}.'

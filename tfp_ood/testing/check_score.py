@@ -69,7 +69,9 @@ def _check_unfitted(score, statistics):
 def _fitted(score, statistics):
   fitted = copy.deepcopy(score)
   result = _call(fitted.fit, statistics, '`fit`')
-  assert result is fitted, f'`fit` must return the score itself, got {result!r}.'
+  assert result is fitted, (
+    f'`fit` must return the score itself, got {result!r}.'
+  )
   assert fitted.is_fitted, f'`fit` must set all of {fitted.learned}.'
   return fitted
 
