@@ -223,14 +223,27 @@ class Statistics:
     """
     names = tuple(dict.fromkeys(names))
     self.check_names(names)
-    x = self.check(x)
+    return self.of_checked(self.check(x), names)
+
+  def of_checked(self, x, names):
+    """Computes statistics of examples that were checked.
+
+    Args:
+      x: `Tensor` as `check` returned it.
+      names: iterable of names of statistics that there are.
+
+    Returns:
+      `dict` as that of a call.
+    """
     wanted = [source for name in names for source in self._sources(name)]
     found = {}
     for model in self.models:
       # Together, what one model says under one or several names.
       its_names = dict.fromkeys(its for other, its in wanted if other is model)
       if its_names:
-        found[id(model)] = ModelStatistics(model)(x, its_names)
+        is_checked = model is self.distribution
+        its_x = x if is_checked else _protocol.check(model, x)
+        found[id(model)] = ModelStatistics(model)(its_x, its_names)
 
     def value(name):
       if name in self._functions:

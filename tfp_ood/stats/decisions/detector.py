@@ -379,12 +379,13 @@ class Detector:
 
   def _statistics_in_graph(self, x):
     """Computes what the score reads, by one trace for batches of any size."""
-    # Here too, so that an eager call raises an error that is easy to read.
-    x = self._statistics.check(x, self._score.statistics)
+    names = self._score.statistics
+    # Outside of the function: an eager call raises an error that is easy to read.
+    x = self._statistics.check(x, names)
     key = x.dtype, tuple(x.shape[1:])
     if key not in self._functions:
       self._functions[key] = tf.function(
-        lambda x: self._statistics(x, self._score.statistics),
+        lambda x: self._statistics.of_checked(x, names),
         input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
         autograph=False,
       )
