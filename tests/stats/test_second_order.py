@@ -310,6 +310,147 @@ def test_data_sets_may_be_pipelines():
   np.testing.assert_allclose(result.difference, expected.difference, rtol=1e-9)
 
 
+# ------------------------------------------------------- one expansion for all
+
+
+def _expansion(log_prob, point, **kwargs):
+  return stats.SecondOrderExpansion(log_prob, point, dtype=tf.float64, **kwargs)
+
+
+def test_an_expansion_has_the_derivatives_of_a_gaussian():
+  precision, point = _precision(), _normal(_SHAPE, 8)
+  centre, directions = _normal(_SHAPE, 5), _normal([11, *_SHAPE], 9)
+  expansion = _expansion(_gaussian(precision, centre), point, batch_size=3)
+  displacement = (point - centre).ravel()
+  assert expansion.log_prob_at_point == pytest.approx(
+    3.0 - 0.5 * displacement @ precision @ displacement
+  )
+  np.testing.assert_allclose(
+    expansion.gradient.ravel(), -precision @ displacement, rtol=1e-10
+  )
+  products = expansion.hessian_products(directions)
+  assert products.shape == directions.shape and products.dtype == np.float64
+  np.testing.assert_allclose(
+    products.reshape([11, -1]),
+    -directions.reshape([11, -1]) @ precision,
+    rtol=1e-10,
+  )
+  np.testing.assert_array_equal(expansion.point, point)
+
+
+def test_an_expansion_serves_any_number_of_data_sets_with_one_trace():
+  num_traces = 0
+  gaussian = _gaussian(_precision(), 0.1)
+
+  def log_prob(images):
+    nonlocal num_traces
+    num_traces += 1
+    return gaussian(images)
+
+  point = _normal(_SHAPE, 3)
+  expansion = _expansion(log_prob, point)
+  known, examples = _moments(3), _normal([7, *_SHAPE], 4)
+  for seed in (5, 6, 7):
+    other, others = _moments(seed), _normal([4 + seed, *_SHAPE], seed)
+    for shared, separate in (
+      (
+        _difference(expansion, known, other, num_probes=11),
+        _difference(gaussian, known, other, num_probes=11, point=point),
+      ),
+      (
+        _difference_from_examples(expansion, examples, others),
+        _difference_from_examples(gaussian, examples, others, point=point),
+      ),
+    ):
+      for terms, expected in zip(shared[:3], separate[:3], strict=True):
+        np.testing.assert_allclose(terms, expected, rtol=1e-10)
+      assert shared.log_prob_at_point == pytest.approx(
+        separate.log_prob_at_point
+      )
+  assert num_traces == 1
+
+
+def test_point_and_batch_size_and_dtype_are_those_of_the_expansion():
+  point, sizes = _normal(_SHAPE, 3), []
+  gaussian = _gaussian(_precision(), dtype=tf.float32)
+
+  @tf.py_function(Tout=tf.int32)
+  def remember(images):
+    sizes.append(len(images))
+    return 0
+
+  def log_prob(images):
+    assert images.dtype == tf.float32
+    with tf.control_dependencies([remember(images)]):
+      return gaussian(tf.identity(images))
+
+  expansion = stats.SecondOrderExpansion(log_prob, point, batch_size=5)
+  result = stats.second_order_difference(
+    expansion,
+    _moments(3),
+    _moments(4),
+    point=np.zeros(_SHAPE),
+    num_probes=9,
+    batch_size=1000,
+    dtype=tf.float64,
+    seed=1,
+  )
+  assert max(sizes) <= 5
+  expected = _difference(
+    _gaussian(_precision()), _moments(3), _moments(4), point=point, num_probes=9
+  )
+  np.testing.assert_allclose(
+    result.difference, expected.difference, rtol=1e-3, atol=1e-3
+  )
+
+
+def test_an_expansion_is_of_images_of_the_shape_of_its_point():
+  expansion = stats.SecondOrderExpansion(_sum, np.zeros([2, 2, 1]))
+  larger = np.zeros([5, 3, 2, 1])
+  message = r'`point`.*shape of an image, \(3, 2, 1\); got \(2, 2, 1\)'
+  for function, sets in (
+    (_difference, [(larger[0], larger[0])] * 2),
+    (_difference_from_examples, [larger] * 2),
+  ):
+    with pytest.raises(ValueError, match=message):
+      function(expansion, *sets)
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (dict(point=np.full([2, 2, 1], np.nan)), '`point` must be finite'),
+    (dict(batch_size=0), 'batch_size.*at least 1; got 0'),
+    (dict(dtype=tf.float16), 'dtype.*float16'),
+    (dict(log_prob=lambda x: tf.round(_sum(x))), 'not differentiable'),
+    (dict(log_prob=lambda x: tf.sqrt(_sum(x))), 'a gradient at `point` that'),
+  ],
+)
+def test_an_expansion_refuses(arguments, message):
+  arguments = dict(log_prob=_sum, point=np.zeros([2, 2, 1])) | arguments
+  with pytest.raises(ValueError, match=message):
+    stats.SecondOrderExpansion(**arguments)
+
+
+def test_a_likelihood_of_whole_numbers_has_no_second_order():
+  model = tfp_ood.distributions.variational_autoencoder(
+    [8, 8, 1],
+    latent_size=2,
+    likelihood='categorical',
+    hidden_channels=2,
+    seed=1,
+  )
+  half = np.full([8, 8, 1], 127.5)
+  for kind in (_difference, stats.SecondOrderExpansion):
+    sets = [(half, half)] * (2 if kind is _difference else 0)
+    arguments = sets or [half]
+    with pytest.raises(ValueError, match='likelihood is of whole numbers and'):
+      kind(model.continuous_log_prob, *arguments)
+    # Nor is its `log_prob` one of what lies between them.
+    with pytest.raises(tf.errors.InvalidArgumentError, match='raw pixels'):
+      kind(model.log_prob, *arguments)
+
+
 # -------------------------------------------------------------------- a flow
 
 
@@ -384,6 +525,7 @@ def _flow_hessian():
   return (ahead - behind).reshape([_FLOW_SIZE, _FLOW_SIZE]) / 2e-3
 
 
+@pytest.mark.slow
 def test_flow_agrees_with_its_hessian_by_brute_force():
   hessian = _flow_hessian()
   np.testing.assert_allclose(hessian, hessian.T, atol=1e-8)
@@ -402,6 +544,7 @@ def test_flow_agrees_with_its_hessian_by_brute_force():
     assert abs(terms.covariance - expected) < 3.0 * error
 
 
+@pytest.mark.slow
 def test_flow_agrees_with_its_hessian_from_examples():
   random = np.random.default_rng(9)
   in_examples = random.uniform(0.0, 255.0, [20, *_FLOW_SHAPE])
@@ -418,6 +561,7 @@ def test_flow_agrees_with_its_hessian_from_examples():
   )
 
 
+@pytest.mark.slow
 def test_flow_in_float32():
   np.testing.assert_allclose(
     _flow_difference(tf.float32).difference,
