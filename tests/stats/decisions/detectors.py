@@ -213,7 +213,5 @@ def pixel_cnn(seed=0):
 @functools.cache
 def of_pixel_cnn():
   """A calibrated detector of a model that knows nothing of this library."""
-  detector = stats.Detector(
-    pixel_cnn(), stats.DensityOfStates(('log_prob', 'score_norm'))
-  )
+  detector = stats.Detector(pixel_cnn(), stats.Typicality())
   return detector.fit(images(40, 1)[..., :1])

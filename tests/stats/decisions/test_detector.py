@@ -417,6 +417,7 @@ def test_every_score_with_integers_of_any_type_and_any_number(name):
       tf.TensorSpec([None, *_SMALL], tf.uint8),
       tf.TensorSpec([], tf.float64),
     ],
+    autograph=False,
   )
   np.testing.assert_array_equal(in_graph(images, 0.5), p_values <= 0.5)
 

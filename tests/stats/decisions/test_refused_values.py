@@ -100,7 +100,7 @@ def test_statistics_refuse_what_is_no_image(name):
 @every_model
 def test_statistics_refuse_what_is_no_image_in_graphs(name):
   spec = tf.TensorSpec([None, *detectors.SHAPE], tf.float32)
-  function = tf.function(_statistics(name), input_signature=[spec])
+  function = tf.function(_statistics(name), [spec], autograph=False)
   _check_in_graph(function)
   _check_in_pipeline(function)
 
@@ -123,7 +123,7 @@ def test_a_detector_refuses_what_is_no_image_in_a_function(name):
   detector = _DETECTORS[name]()
   spec = tf.TensorSpec([None, *detectors.SHAPE], tf.float32)
   for function in (detector.score, detector.p_value, detector.predict):
-    _check_in_graph(tf.function(function, input_signature=[spec]))
+    _check_in_graph(tf.function(function, [spec], autograph=False))
 
 
 @every_model
