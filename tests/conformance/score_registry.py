@@ -25,6 +25,7 @@ _MEANS = {
   'volume': (-3000.0, 150.0),
   'score_norm': (700.0, 60.0),
   'optimized_log_prob': (-6900.0, 200.0),
+  'elbo': (-7100.0, 200.0),
   'elbo_reconstruction': (-7000.0, 200.0),
   'elbo_log_prior': (-180.0, 20.0),
   'elbo_posterior_entropy': (60.0, 9.0),
@@ -32,23 +33,25 @@ _MEANS = {
   'latent': (0.0, 1.0),
   'background_log_prob': (-7100.0, 200.0),
   'logits': (0.0, 2.0),
-  'nrm_log_prob': (-55.0, 8.0),
-  'nrm_latent_eta': (30.0, 5.0),
-  'nrm_latent_mode_normalised': (-6.0, 1.0),
-  'nrm_latent_rpn': (-200.0, 40.0),
-  'nrm_latent_layerwise': (-4000.0, 90.0),
-  'nrm_layer_etas': (3.0, 0.5),
-  'nrm_layer_reconstructions': (-50.0, 7.0),
+  'latent_eta': (30.0, 5.0),
+  'latent_mode_normalized': (-6.0, 1.0),
+  'latent_rpn': (-200.0, 40.0),
+  'latent_layerwise': (-4000.0, 90.0),
+  'layer_etas': (3.0, 0.5),
+  'layer_reconstructions': (-50.0, 7.0),
   'ensemble_log_probs': (-7000.0, 30.0),
   'png_bits_per_dim': (5.0, 0.5),
   'compressed_bits_per_dim': (4.5, 0.5),
+  'total_variation': (40.0, 4.0),
+  'features': (1.0, 3.0),
 }
 _HAVE_COLUMNS = (
   'ensemble_log_probs',
+  'features',
   'latent',
   'logits',
-  'nrm_layer_etas',
-  'nrm_layer_reconstructions',
+  'layer_etas',
+  'layer_reconstructions',
 )
 
 
@@ -95,6 +98,11 @@ def _negated(name):
   return {(name, -_INF): _INF, (name, _INF): -_INF}
 
 
+def _kept(name):
+  """What infinite values do to a score that is a statistic."""
+  return {(name, -_INF): -_INF, (name, _INF): _INF}
+
+
 def _always_infinite(*names):
   return {(name, value): _INF for name in names for value in (-_INF, _INF)}
 
@@ -102,6 +110,19 @@ def _always_infinite(*names):
 SCORES = {
   'negative_log_likelihood': Entry(
     stats.NegativeLogLikelihood, _negated('log_prob')
+  ),
+  'negative_log_likelihood_of_another_name': Entry(
+    lambda: stats.NegativeLogLikelihood('elbo'), _negated('elbo')
+  ),
+  'statistic': Entry(
+    lambda: stats.StatisticScore('total_variation'), _kept('total_variation')
+  ),
+  'minus_a_statistic': Entry(
+    lambda: stats.StatisticScore('total_variation', sign=-1),
+    _negated('total_variation'),
+  ),
+  'column_of_a_statistic': Entry(
+    lambda: stats.StatisticScore('features', column=0), _kept('features')
   ),
   'typicality': Entry(stats.Typicality, _always_infinite('log_prob')),
   'typicality_of_given_entropy': Entry(
@@ -137,16 +158,22 @@ SCORES = {
   ),
   'density_of_states_gaussian': Entry(
     lambda: stats.DensityOfStates(
-      ('nrm_layer_etas', 'log_prob', 'nrm_layer_reconstructions'),
+      ('layer_etas', 'log_prob', 'layer_reconstructions'),
       method='gaussian',
     ),
-    _always_infinite('nrm_layer_etas', 'log_prob', 'nrm_layer_reconstructions'),
+    _always_infinite('layer_etas', 'log_prob', 'layer_reconstructions'),
+  ),
+  'density_of_states_but_for_constants': Entry(
+    lambda: stats.DensityOfStates(
+      ('layer_etas', 'log_prob'), method='gaussian', drop_constant=True
+    ),
+    _always_infinite('layer_etas', 'log_prob'),
   ),
   'density_of_states_of_columns': Entry(
     lambda: stats.DensityOfStates(
-      ('nrm_layer_etas[2]', 'nrm_layer_etas[0]'), method='gaussian'
+      ('layer_etas[2]', 'layer_etas[0]'), method='gaussian'
     ),
-    _always_infinite('nrm_layer_etas'),
+    _always_infinite('layer_etas'),
   ),
   'density_of_states_svm_of_the_latent': Entry(
     lambda: stats.DensityOfStates(('latent',), method='one_class_svm'),
@@ -169,25 +196,24 @@ SCORES = {
   ),
   'elbo_kl': Entry(
     lambda: stats.ElboComponent('kl'),
-    {('elbo_kl', _INF): _INF, ('elbo_kl', -_INF): -_INF},
+    _kept('elbo_kl'),
   ),
   'rendering_latent': Entry(
-    stats.RenderingLatent, _negated('nrm_latent_mode_normalised')
+    stats.RenderingLatent, _negated('latent_mode_normalized')
   ),
   'rendering_latent_eta': Entry(
-    lambda: stats.RenderingLatent('eta'), _negated('nrm_latent_eta')
+    lambda: stats.RenderingLatent('eta'), _negated('latent_eta')
   ),
   'rendering_latent_rpn': Entry(
-    lambda: stats.RenderingLatent('rpn'), _negated('nrm_latent_rpn')
+    lambda: stats.RenderingLatent('rpn'), _negated('latent_rpn')
   ),
   'rendering_latent_layerwise': Entry(
     lambda: stats.RenderingLatent('layerwise'),
-    _negated('nrm_latent_layerwise'),
+    _negated('latent_layerwise'),
   ),
-  'rendering_log_prob': Entry(stats.RenderingLogProb, _negated('nrm_log_prob')),
   'rendering_reconstruction': Entry(
     lambda: stats.RenderingReconstruction(0),
-    _negated('nrm_layer_reconstructions'),
+    _negated('layer_reconstructions'),
   ),
   # A class of infinite logit leaves the softmax undefined.
   'max_softmax': Entry(stats.MaxSoftmax, {('logits', _INF): _NAN}),
@@ -205,6 +231,7 @@ EXCLUDED = {'Score': 'abstract: a subclass says how statistics make a score'}
 # Public classes that are no scores, and the file that tests each.
 COVERED_ELSEWHERE = {
   'Detector': 'stats/decisions/test_detector.py',
+  'SecondOrderExpansion': 'stats/test_second_order.py',
   'Statistics': 'stats/test_statistics.py',
   'TypicalityTest': 'stats/decisions/test_typicality_test.py',
 }

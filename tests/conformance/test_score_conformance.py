@@ -6,6 +6,7 @@ import inspect
 import io
 import math
 import pathlib
+import types
 
 import numpy as np
 import pytest
@@ -13,10 +14,13 @@ import tensorflow as tf
 from conformance import registry
 from conformance.score_registry import COVERED_ELSEWHERE, EXCLUDED, SCORES
 
-from tfp_ood import stats
+from tfp_ood import distributions, stats, testing
 
 every_score = pytest.mark.parametrize('name', sorted(SCORES))
 _LEARNING = [name for name in SCORES if SCORES[name].build().learns]
+_OF_SEVERAL = [
+  name for name in SCORES if len(SCORES[name].build().statistics) > 1
+]
 
 
 def _with(statistics, name, index, value):
@@ -54,24 +58,35 @@ def test_every_other_public_class_has_a_test_file():
     assert name in (tests / file).read_text(encoding='utf-8')
 
 
+def _model_like(kind):
+  """What `Statistics` asks of a model before it runs one."""
+  return types.SimpleNamespace(
+    log_prob=None,
+    event_shape=[8, 8, 3],
+    # Those of a class: none needs an instance that was built.
+    statistics_names=object.__new__(kind).statistics_names,
+  )
+
+
+def _available():
+  """Names of all statistics of the library's models, and of a user's own."""
+  names = set()
+  for kind in (
+    distributions.ImageFlow,
+    distributions.VariationalAutoencoder,
+    distributions.NeuralRenderingModel,
+  ):
+    model = _model_like(kind)
+    own = dict.fromkeys(['total_variation', 'features'], tf.size)
+    names.update(stats.Statistics(model, model, [model, model], own).names)
+  return names
+
+
 @every_score
 def test_reads_statistics_that_there_are(name):
   score = SCORES[name].build()
   assert isinstance(score.statistics, tuple) and score.statistics
-
-  class Flow:
-    log_prob = log_prob_terms = optimized_log_prob = None
-
-  class Autoencoder:
-    log_prob = elbo_terms = codes = None
-
-  class Classifier:
-    statistics_names = ('latent_eta',)
-
-  available = set()
-  for model in (Flow(), Autoencoder(), Classifier()):
-    available.update(stats.Statistics(model, model, [model, model]).names)
-  assert set(score.statistics) <= available
+  assert set(score.statistics) <= _available()
   # It reads these and no others: a dictionary of just these is enough.
   statistics = SCORES[name].statistics(5, seed=1)
   assert SCORES[name].make(0)(statistics).shape == [5]
@@ -79,6 +94,18 @@ def test_reads_statistics_that_there_are(name):
     fewer = {k: v for k, v in statistics.items() if k != missing}
     with pytest.raises(KeyError, match=missing):
       SCORES[name].make(0)(fewer)
+
+
+@every_score
+@pytest.mark.parametrize('dtype', [np.float32, np.float64])
+def test_passes_the_check_that_is_there_for_scores_of_ones_own(name, dtype):
+  score, statistics = SCORES[name].build(), SCORES[name].statistics(9, 1, dtype)
+  if name == 'typicality_of_given_entropy':
+    # Of scores that learn, the check is for those that have not.
+    with pytest.raises(AssertionError, match='a score that is not fitted yet'):
+      testing.check_score(score, statistics)
+  else:
+    testing.check_score(score, statistics)
 
 
 @every_score
@@ -245,13 +272,10 @@ def test_fit_refuses_what_teaches_nothing(name):
   np.testing.assert_array_equal(score(statistics), before)
 
 
-@every_score
+@pytest.mark.parametrize('name', _OF_SEVERAL)
 def test_statistics_of_different_examples_are_refused(name):
   entry, score = SCORES[name], SCORES[name].make(0)
-  names = score.statistics
-  if len(names) < 2:
-    pytest.skip('reads one statistic')
-  for changed in names:
+  for changed in score.statistics:
     statistics = entry.statistics(5, 1)
     statistics[changed] = statistics[changed][:4]
     for function in (score, tf.function(score)):
@@ -301,15 +325,56 @@ def test_density_of_states_needs_numbers_for_each_example(shape):
 def test_density_of_states_is_of_as_many_columns_as_it_was_fitted_to(columns):
   score = SCORES['density_of_states_gaussian'].make(0)
   statistics = SCORES['density_of_states_gaussian'].statistics(5, 1)
-  statistics['nrm_layer_etas'] = np.zeros([5, columns])
+  statistics['layer_etas'] = np.zeros([5, columns])
   for function in (score, tf.function(score)):
     with pytest.raises(ValueError, match=f'to 7 columns, got {columns + 4}: '):
       function(statistics)
 
 
 @pytest.mark.parametrize('shape', [[5], [], [2, 5, 3]])
-def test_a_reconstruction_needs_layers_for_each_example(shape):
-  with pytest.raises(ValueError, match=r'shape \[batch, layers \+ 1\], got'):
-    stats.RenderingReconstruction(0)(
-      {'nrm_layer_reconstructions': np.zeros(shape)}
-    )
+@pytest.mark.parametrize(
+  'score',
+  [
+    stats.RenderingReconstruction(0),
+    stats.StatisticScore('layer_reconstructions', column=0),
+  ],
+)
+def test_a_column_needs_columns_for_each_example(score, shape):
+  with pytest.raises(ValueError, match=r'shape \[batch, columns\], got'):
+    score({'layer_reconstructions': np.zeros(shape)})
+
+
+@pytest.mark.parametrize('shape', [[], [5, 2], [5, 1]])
+@pytest.mark.parametrize(
+  'score',
+  [
+    stats.NegativeLogLikelihood('statistic'),
+    stats.StatisticScore('statistic'),
+  ],
+)
+def test_a_statistic_of_several_numbers_is_no_score(score, shape):
+  with pytest.raises(
+    ValueError, match=r"'statistic' must be one number.*argument `column`"
+  ):
+    score({'statistic': np.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+  'arguments, error, message',
+  [
+    (dict(sign=0), ValueError, '`sign` must be 1 or -1, got 0'),
+    (dict(sign=2), ValueError, '`sign` must be 1 or -1, got 2'),
+    (dict(column=-1), ValueError, 'columns count from 0, got -1'),
+    (dict(column=0.5), TypeError, 'integer'),
+  ],
+)
+def test_a_statistic_score_refuses(arguments, error, message):
+  with pytest.raises(error, match=message):
+    stats.StatisticScore('statistic', **arguments)
+
+
+def test_a_statistic_has_no_column_beyond_its_last():
+  values = {'statistic': np.zeros([5, 2])}
+  assert stats.StatisticScore('statistic', column=1)(values).shape == [5]
+  with pytest.raises(ValueError, match='has no column 2; it has 2, counted'):
+    stats.StatisticScore('statistic', column=2)(values)

@@ -167,32 +167,45 @@ def test_common_signs_cancel_between_equal_sets():
   assert result.difference.covariance_standard_error == 0.0
 
 
-@pytest.mark.parametrize('batch_size', [1, 3, 64, 1000])
-def test_result_does_not_depend_on_the_batch_size(batch_size):
-  moments = _moments(3), _moments(4)
-  log_prob = _gaussian(_precision())
-  np.testing.assert_allclose(
-    _difference(log_prob, *moments, num_probes=11, batch_size=batch_size)[0],
-    _difference(log_prob, *moments, num_probes=11)[0],
-    rtol=1e-10,
+@functools.cache
+def _differences_of_eleven(batch_size=8):
+  """From 11 probes, and from 7 and 9 examples."""
+  expansion = stats.SecondOrderExpansion(
+    _gaussian(_precision()), _moments(3)[0], batch_size, tf.float64
   )
   examples = _normal([7, *_SHAPE]), _normal([9, *_SHAPE], 1)
-  np.testing.assert_allclose(
-    _difference_from_examples(log_prob, *examples, batch_size=batch_size)[0],
-    _difference_from_examples(log_prob, *examples)[0],
-    rtol=1e-10,
+  return (
+    _difference(expansion, _moments(3), _moments(4), num_probes=11),
+    _difference_from_examples(expansion, *examples),
   )
+
+
+@pytest.mark.parametrize('batch_size', [1, 3, 64, 1000])
+def test_result_does_not_depend_on_the_batch_size(batch_size):
+  for result, expected in zip(
+    _differences_of_eleven(batch_size), _differences_of_eleven(), strict=True
+  ):
+    np.testing.assert_allclose(result[0], expected[0], rtol=1e-10)
+  # Given beside a function, it comes to the same.
+  result = _difference(
+    _gaussian(_precision()),
+    _moments(3),
+    _moments(4),
+    num_probes=11,
+    batch_size=batch_size,
+  )
+  expected, _ = _differences_of_eleven()
+  np.testing.assert_allclose(result[0], expected[0], rtol=1e-10)
 
 
 def test_seeds():
+  expansion = stats.SecondOrderExpansion(
+    _gaussian(_precision()), _moments(3)[0], dtype=tf.float64
+  )
+
   def covariance(seed):
     return stats.second_order_difference(
-      _gaussian(_precision()),
-      _moments(3),
-      _moments(4),
-      num_probes=5,
-      dtype=tf.float64,
-      seed=seed,
+      expansion, _moments(3), _moments(4), num_probes=5, seed=seed
     ).difference.covariance
 
   assert covariance(1) == covariance(1)
@@ -310,6 +323,150 @@ def test_data_sets_may_be_pipelines():
   np.testing.assert_allclose(result.difference, expected.difference, rtol=1e-9)
 
 
+# ------------------------------------------------------- one expansion for all
+
+
+def _expansion(log_prob, point, **kwargs):
+  return stats.SecondOrderExpansion(log_prob, point, dtype=tf.float64, **kwargs)
+
+
+def test_an_expansion_has_the_derivatives_of_a_gaussian():
+  precision, point = _precision(), _normal(_SHAPE, 8)
+  centre, directions = _normal(_SHAPE, 5), _normal([11, *_SHAPE], 9)
+  expansion = _expansion(_gaussian(precision, centre), point, batch_size=3)
+  displacement = (point - centre).ravel()
+  assert expansion.log_prob_at_point == pytest.approx(
+    3.0 - 0.5 * displacement @ precision @ displacement
+  )
+  np.testing.assert_allclose(
+    expansion.gradient.ravel(), -precision @ displacement, rtol=1e-10
+  )
+  products = expansion.hessian_products(directions)
+  assert products.shape == directions.shape and products.dtype == np.float64
+  np.testing.assert_allclose(
+    products.reshape([11, -1]),
+    -directions.reshape([11, -1]) @ precision,
+    rtol=1e-10,
+  )
+  np.testing.assert_array_equal(expansion.point, point)
+
+
+def test_an_expansion_serves_any_number_of_data_sets_with_one_trace():
+  num_traces = 0
+  gaussian = _gaussian(_precision(), 0.1)
+
+  def log_prob(images):
+    nonlocal num_traces
+    num_traces += 1
+    return gaussian(images)
+
+  point = _normal(_SHAPE, 3)
+  expansion = _expansion(log_prob, point)
+  known, examples = _moments(3), _normal([7, *_SHAPE], 4)
+  for seed in (5, 6, 7):
+    other, others = _moments(seed), _normal([4 + seed, *_SHAPE], seed)
+    for shared, separate in (
+      (
+        _difference(expansion, known, other, num_probes=11),
+        _difference(gaussian, known, other, num_probes=11, point=point),
+      ),
+      (
+        _difference_from_examples(expansion, examples, others),
+        _difference_from_examples(gaussian, examples, others, point=point),
+      ),
+    ):
+      for terms, expected in zip(shared[:3], separate[:3], strict=True):
+        np.testing.assert_allclose(terms, expected, rtol=1e-10)
+      assert shared.log_prob_at_point == pytest.approx(
+        separate.log_prob_at_point
+      )
+  assert num_traces == 1
+
+
+def test_point_and_batch_size_and_dtype_are_those_of_the_expansion():
+  point, sizes = _normal(_SHAPE, 3), []
+  gaussian = _gaussian(_precision(), dtype=tf.float32)
+
+  @tf.py_function(Tout=tf.int32)
+  def remember(images):
+    sizes.append(len(images))
+    return 0
+
+  def log_prob(images):
+    assert images.dtype == tf.float32
+    with tf.control_dependencies([remember(images)]):
+      return gaussian(tf.identity(images))
+
+  expansion = stats.SecondOrderExpansion(log_prob, point, batch_size=5)
+  result = stats.second_order_difference(
+    expansion,
+    _moments(3),
+    _moments(4),
+    point=np.zeros(_SHAPE),
+    num_probes=9,
+    batch_size=1000,
+    dtype=tf.float64,
+    seed=1,
+  )
+  assert max(sizes) <= 5
+  expected = _difference(
+    _gaussian(_precision()), _moments(3), _moments(4), point=point, num_probes=9
+  )
+  np.testing.assert_allclose(
+    result.difference, expected.difference, rtol=1e-3, atol=1e-3
+  )
+
+
+def test_an_expansion_is_of_images_of_the_shape_of_its_point():
+  expansion = stats.SecondOrderExpansion(_sum, np.zeros([2, 2, 1]))
+  larger = np.zeros([5, 3, 2, 1])
+  message = r'`point`.*shape of an image, \(3, 2, 1\); got \(2, 2, 1\)'
+  for function, sets in (
+    (_difference, [(larger[0], larger[0])] * 2),
+    (_difference_from_examples, [larger] * 2),
+  ):
+    with pytest.raises(ValueError, match=message):
+      function(expansion, *sets)
+
+
+@pytest.mark.parametrize(
+  'arguments, message',
+  [
+    (dict(point=np.full([2, 2, 1], np.nan)), '`point` must be finite'),
+    (dict(batch_size=0), 'batch_size.*at least 1; got 0'),
+    (dict(dtype=tf.float16), 'dtype.*float16'),
+    (dict(log_prob=lambda x: tf.round(_sum(x))), 'not differentiable'),
+    (dict(log_prob=lambda x: tf.sqrt(_sum(x))), 'a gradient at `point` that'),
+  ],
+)
+def test_an_expansion_refuses(arguments, message):
+  arguments = dict(log_prob=_sum, point=np.zeros([2, 2, 1])) | arguments
+  with pytest.raises(ValueError, match=message):
+    stats.SecondOrderExpansion(**arguments)
+
+
+def test_a_likelihood_of_whole_numbers_has_no_second_order():
+  model = tfp_ood.distributions.variational_autoencoder(
+    [8, 8, 1],
+    latent_size=2,
+    likelihood='categorical',
+    hidden_channels=2,
+    seed=1,
+  )
+  half = np.full([8, 8, 1], 127.5)
+  with pytest.raises(
+    ValueError, match='likelihood is of whole numbers and has'
+  ):
+    _difference(model.continuous_log_prob, (half, half), (half, half))
+  with pytest.raises(
+    ValueError, match='likelihood is of whole numbers and has'
+  ):
+    stats.SecondOrderExpansion(model.continuous_log_prob, half)
+  # Nor is its `log_prob` one of what lies between them.
+  with pytest.raises(tf.errors.InvalidArgumentError, match='raw pixels'):
+    stats.SecondOrderExpansion(model.log_prob, half)
+
+
 # -------------------------------------------------------------------- a flow
 
 
@@ -384,6 +541,7 @@ def _flow_hessian():
   return (ahead - behind).reshape([_FLOW_SIZE, _FLOW_SIZE]) / 2e-3
 
 
+@pytest.mark.slow
 def test_flow_agrees_with_its_hessian_by_brute_force():
   hessian = _flow_hessian()
   np.testing.assert_allclose(hessian, hessian.T, atol=1e-8)
@@ -402,6 +560,7 @@ def test_flow_agrees_with_its_hessian_by_brute_force():
     assert abs(terms.covariance - expected) < 3.0 * error
 
 
+@pytest.mark.slow
 def test_flow_agrees_with_its_hessian_from_examples():
   random = np.random.default_rng(9)
   in_examples = random.uniform(0.0, 255.0, [20, *_FLOW_SHAPE])
@@ -418,6 +577,7 @@ def test_flow_agrees_with_its_hessian_from_examples():
   )
 
 
+@pytest.mark.slow
 def test_flow_in_float32():
   np.testing.assert_allclose(
     _flow_difference(tf.float32).difference,

@@ -38,13 +38,13 @@ class ModelStatistics:
     """Computes statistics.
 
     Args:
-      x: `Tensor` of examples, `[batch, ...event]`.
+      x: `Tensor` of examples, `[batch, ...event]`, as `_protocol.check` returns
+        them.
       names: collection of names.
 
     Returns:
       `dict` of `Tensor`s.
     """
-    x = _protocol.check(self._model, x)
     own = [name for name in names if name in self._own_names]
     values = {}
     if not set(names).isdisjoint(_OF_LOG_PROB):

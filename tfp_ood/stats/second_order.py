@@ -432,17 +432,20 @@ class _Displaced:
         '`in_distribution` and `out_of_distribution` must hold images of one '
         f'shape; got {in_mean.shape} and {out_mean.shape}.'
       )
-    if isinstance(log_prob, SecondOrderExpansion):
-      self.expansion = log_prob
-    else:
-      point = in_mean if point is None else point
-      self.expansion = SecondOrderExpansion(log_prob, point, batch_size, dtype)
-    point = self.expansion.point
+    is_expansion = isinstance(log_prob, SecondOrderExpansion)
+    if is_expansion:
+      point = log_prob.point
+    point = _finite_array(in_mean if point is None else point, '`point`')
     if point.shape != in_mean.shape:
       raise ValueError(
         f'`point` must have the shape of an image, {in_mean.shape}; got '
         f'{point.shape}.'
       )
+    self.expansion = (
+      log_prob
+      if is_expansion
+      else SecondOrderExpansion(log_prob, point, batch_size, dtype)
+    )
     self.displacements = np.stack([in_mean - point, out_mean - point])
     self.hessian_displacements = self.expansion.hessian_products(
       self.displacements

@@ -4,7 +4,7 @@
 
 import tensorflow as tf
 
-from tfp_ood import _protocol
+from tfp_ood import _pixels, _protocol
 from tfp_ood.stats._model_statistics import ModelStatistics
 from tfp_ood.stats.compression import (
   compressed_bits_per_dim,
@@ -72,10 +72,13 @@ class Statistics:
       ensemble: models of the in-distribution examples, for `waic`.
       statistics: `dict` from names to a user's own statistics: functions of a
         batch of examples to `Tensor`s whose first axis is the batch, or pairs of
-        a model and the name of one of its statistics.
+        a model and the name of one of its statistics. A function with weights
+        should be a Keras model or a `tf.Module`: its `variables` are then part of
+        what a `Detector` saves and exports.
 
     Raises:
-      ValueError: if a user's statistic has a name that there is already.
+      ValueError: if a user's statistic has a name that is taken, or is neither a
+        function nor a pair of a model and the name of one of its statistics.
     """
     self.distribution = distribution
     self.background = background
@@ -97,7 +100,7 @@ class Statistics:
       if callable(source):
         self._functions[name] = source
       else:
-        self._of_models[name] = tuple(source)
+        self._of_models[name] = _model_and_name(name, source)
 
   @property
   def models(self):
@@ -109,6 +112,13 @@ class Statistics:
       *(model for model, _ in self._of_models.values()),
     ]
     return list({id(m): m for m in models if m is not None}.values())
+
+  @property
+  def variables(self):
+    """Variables of all models and functions that list theirs, each once."""
+    parts = [*self.models, *self._functions.values()]
+    variables = [v for part in parts for v in getattr(part, 'variables', ())]
+    return list({id(variable): variable for variable in variables}.values())
 
   @property
   def names(self):
@@ -131,11 +141,9 @@ class Statistics:
       List of models, empty where the example alone decides; `None` for a user's
       function, of which nobody knows.
     """
-    if name == 'ensemble_log_probs':
-      return list(self.ensemble)
-    if name in self._of_models:
-      return [self._of_models[name][0]]
-    return [] if name in _OF_IMAGES else None
+    if name in self._functions and not self._is_of_images(name):
+      return None
+    return [model for model, _ in self._sources(name)]
 
   def check_names(self, names):
     """Raises unless all statistics named can be computed.
@@ -154,11 +162,14 @@ class Statistics:
           f'{", ".join(self.names)}.'
         )
 
-  def check(self, x):
+  def check(self, x, names=()):
     """Returns examples as a batch that the model takes, or raises.
 
     Args:
       x: array-like, `[batch, ...event]`.
+      names: iterable of names of statistics. Called eagerly, this also raises if
+        what those are computed from, another model or the image itself, does not
+        take `x`. (A graph raises when it gets there.)
 
     Returns:
       `Tensor` of shape `[batch, *event_shape]`, to be used in the place of `x`: a
@@ -167,19 +178,31 @@ class Statistics:
 
     Raises:
       ValueError: if `x` has another shape, or values that the model does not take.
-        A graph raises `tf.errors.InvalidArgumentError`.
+        A graph raises `tf.errors.InvalidArgumentError` for values, and for as much
+        of the shape as it does not know.
     """
     x = tf.convert_to_tensor(x, name='x')
     shape = tf.TensorShape([None]).concatenate(self.event_shape)
-    rank = x.shape.rank
-    if rank is None or rank < 2 or not x.shape.is_compatible_with(shape):
+    is_known = shape.rank is not None
+    # Of an example whose shape nobody knows, at least there is one.
+    is_batch = x.shape.rank is not None and x.shape.rank >= (
+      1 if is_known else 2
+    )
+    if not is_batch or not x.shape.is_compatible_with(shape):
       raise ValueError(
         'Statistics: the examples must be a batch, '
-        f'{shape if shape.rank else "[batch, ...event]"}; got shape {x.shape}.'
+        f'{shape if is_known else "[batch, ...event]"}; got shape {x.shape}.'
       )
-    if shape.rank is not None:
+    if is_known:
       x = tf.ensure_shape(x, shape)
-    return _protocol.check(self.distribution, x)
+    x = _protocol.check(self.distribution, x)
+    if tf.executing_eagerly():
+      for name in names:
+        for model in self.models_of(name) or ():
+          _protocol.check(model, x)
+        if self._is_of_images(name):
+          _pixels.check_pixels(x, 'Statistics')
+    return x
 
   def __call__(self, x, names):
     """Computes statistics.
@@ -198,35 +221,55 @@ class Statistics:
         not a batch of examples. A graph raises `tf.errors.InvalidArgumentError`
         where the values are at fault.
     """
-    names = tuple(names)
+    names = tuple(dict.fromkeys(names))
     self.check_names(names)
-    x = self.check(x)
-    values = {}
+    return self.of_checked(self.check(x), names)
+
+  def of_checked(self, x, names):
+    """Computes statistics of examples that were checked.
+
+    Args:
+      x: `Tensor` as `check` returned it.
+      names: iterable of names of statistics that there are.
+
+    Returns:
+      `dict` as that of a call.
+    """
+    wanted = [source for name in names for source in self._sources(name)]
+    found = {}
     for model in self.models:
       # Together, what one model says under one or several names.
-      its_names = {
-        name: self._of_models[name][1]
-        for name in names
-        if name in self._of_models and self._of_models[name][0] is model
-      }
+      its_names = dict.fromkeys(its for other, its in wanted if other is model)
       if its_names:
-        found = ModelStatistics(model)(x, dict.fromkeys(its_names.values()))
-        values |= {name: found[its] for name, its in its_names.items()}
-    if 'ensemble_log_probs' in names:
-      values['ensemble_log_probs'] = tf.stack(
-        [
-          ModelStatistics(member)(x, ['log_prob'])['log_prob']
-          for member in self.ensemble
-        ],
-        axis=-1,
-      )
-    for name in names:
+        is_checked = model is self.distribution
+        its_x = x if is_checked else _protocol.check(model, x)
+        found[id(model)] = ModelStatistics(model)(its_x, its_names)
+
+    def value(name):
       if name in self._functions:
-        values[name] = tf.convert_to_tensor(self._functions[name](x), name=name)
-    return {name: values[name] for name in names}
+        return _of_function(name, self._functions[name], x)
+      values = [found[id(model)][its] for model, its in self._sources(name)]
+      return values[0] if name in self._of_models else tf.stack(values, axis=-1)
+
+    return {name: value(name) for name in names}
+
+  def _sources(self, name):
+    """The pairs of a model and the name of its statistic behind a statistic."""
+    if name in self._of_models:
+      return [self._of_models[name]]
+    if name in self._functions:
+      return []
+    return [(member, 'log_prob') for member in self.ensemble]
+
+  def _is_of_images(self, name):
+    """Whether a statistic is one that the image alone decides."""
+    function = self._functions.get(name)
+    return function is not None and function is _OF_IMAGES.get(name)
 
 
 _HINTS = {
+  'bits_per_dim': ', which needs a model that has an `event_shape`',
+  **dict.fromkeys(_OF_IMAGES, ', which is of images with 1 to 4 channels'),
   'background_log_prob': ', which needs the argument `background`',
   'ensemble_log_probs': (
     ', which needs at least two models in the argument `ensemble`'
@@ -239,3 +282,33 @@ _HINTS = {
 
 def _may_be_image(shape):
   return shape.rank is None or (shape.rank == 3 and 1 <= shape[-1] <= 4)
+
+
+def _model_and_name(name, source):
+  """Checks a user's statistic that is to be one of a model's."""
+  if not (isinstance(source, tuple) and len(source) == 2):
+    raise ValueError(
+      f'Statistics: {name!r} must be a function of examples, or a pair of a model '
+      f'and the name of one of its statistics; got {source!r}.'
+    )
+  model, its_name = source
+  names = ModelStatistics(model).names
+  if its_name not in names:
+    raise ValueError(
+      f'Statistics: {name!r} cannot be the statistic {its_name!r} of '
+      f'{type(model).__name__}, which has {", ".join(names)}.'
+    )
+  return source
+
+
+def _of_function(name, function, x):
+  """Calls a user's function; its result must have the examples' axis."""
+  value = tf.convert_to_tensor(function(x), name=name)
+  if value.shape.rank == 0 or not value.shape[:1].is_compatible_with(
+    x.shape[:1]
+  ):
+    raise ValueError(
+      f'Statistics: the function of {name!r} must return a tensor whose first axis '
+      f'is the batch, as in {x.shape}; got shape {value.shape}.'
+    )
+  return value

@@ -194,11 +194,13 @@ def test_p_values_are_uniform_and_alarms_as_rare_as_promised():
   calibration = random.gamma(2.0, size=(num_runs, num_calibration))
   score = random.gamma(2.0, size=num_runs)
   in_graph = tf.function(
-    lambda pair: stats.conformal_p_values(pair[0], pair[1])
+    lambda *pairs: tf.map_fn(
+      lambda pair: stats.conformal_p_values(pair[0], pair[1]),
+      pairs,
+      fn_output_signature=tf.float64,
+    )
   )
-  p_values = tf.map_fn(
-    in_graph, (calibration, score), fn_output_signature=tf.float64
-  )
+  p_values = in_graph(calibration, score)
   # Each of 40 values is equally likely: chi-square of 39 degrees of freedom.
   counts = np.bincount(np.rint(p_values * 40).astype(int), minlength=41)[1:]
   assert counts.sum() == num_runs

@@ -2,29 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of Detector."""
 
-import functools
 import itertools
-import json
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-import tf_keras
 from scipy import stats as scipy_stats
-from sklearn import covariance, pipeline, preprocessing
+from stats import counting_models
 
-import tfp_ood
 from tfp_ood import stats
 
 tfd = tfp.distributions
 
 _SMALL = [4, 4, 1]
-_SHAPE = [8, 8, 3]
 
 
 def _gaussian(loc=128.0, scale=20.0, shape=_SMALL):
@@ -37,6 +29,16 @@ def _draws(count, seed, **kwargs):
 
 def _detector(count=99, score=stats.Typicality, seed=1):
   return stats.Detector(_gaussian(), score()).fit(_draws(count, seed))
+
+
+class _Roots:
+  """A model whose log-probability is NaN where a pixel is negative."""
+
+  event_shape = tf.TensorShape(_SMALL)
+  dtype = tf.float32
+
+  def log_prob(self, images):
+    return -tf.reduce_sum(tf.sqrt(images), axis=[1, 2, 3])
 
 
 # ------------------------------------------------------------- calibration
@@ -115,9 +117,10 @@ def test_a_rate_is_not_rounded_to_single_precision():
 
 
 def test_an_image_whose_score_is_nan_is_flagged_in_a_graph():
-  detector = _detector(99, stats.NegativeLogLikelihood)
+  detector = stats.Detector(_Roots(), stats.NegativeLogLikelihood())
+  detector.fit(_draws(99, 1))
   images = _draws(3, 1)
-  images[1] = np.nan
+  images[1] = -1.0
   in_graph = tf.function(lambda x: (detector.p_value(x), detector.predict(x)))
   p_value, flagged = in_graph(tf.constant(images))
   np.testing.assert_array_equal(np.isnan(p_value), [False, True, False])
@@ -254,12 +257,113 @@ def test_variables_are_read_at_each_call():
   assert np.all(before != detector.score(images))
 
 
+# ------------------------------------------------------------ from statistics
+
+
+@pytest.mark.parametrize('score', [stats.Typicality, stats.ScoreNorm])
+@pytest.mark.parametrize('with_training', [False, True])
+def test_statistics_take_the_place_of_examples(score, with_training):
+  held_out, images = _draws(41, 1), _draws(9, 2)
+  training = _draws(30, 3, scale=18.0) if with_training else None
+  detector = stats.Detector(_gaussian(), score()).fit(held_out, training)
+
+  def statistics_of(x):
+    names = detector._score.statistics
+    return None if x is None else stats.Statistics(_gaussian())(x, names)
+
+  other = stats.Detector(_gaussian(), score())
+  assert (
+    other.fit_statistics(statistics_of(held_out), statistics_of(training))
+    is other
+  )
+  np.testing.assert_allclose(
+    other.calibration_scores, detector.calibration_scores, atol=1e-4
+  )
+  values = {k: v.numpy() for k, v in statistics_of(images).items()}
+  scores = detector.score_statistics(values)
+  assert isinstance(scores, np.ndarray)
+  np.testing.assert_allclose(scores, detector.score(images), atol=1e-4)
+  p_values = detector.p_value_of_statistics(values)
+  assert isinstance(p_values, np.ndarray) and p_values.dtype == np.float64
+  np.testing.assert_array_equal(p_values, detector.p_value(images))
+
+
+def test_any_number_of_statistics_is_scored():
+  detector = _detector(99, stats.NegativeLogLikelihood)
+  for count in (0, 1, 999, 1000, 1001, 2500):
+    log_prob = np.linspace(-90.0, -60.0, count)
+    scores = detector.score_statistics({'log_prob': log_prob})
+    np.testing.assert_array_equal(scores, -log_prob)
+    assert detector.p_value_of_statistics({'log_prob': log_prob}).size == count
+
+
+def test_statistics_that_are_missing_empty_or_nan_are_refused():
+  detector = _detector(20)
+  before = detector.calibration_scores
+  for statistics, error, message in (
+    ({'density': [1.0]}, KeyError, 'log_prob'),
+    ({'log_prob': []}, ValueError, 'of 0 given, 0 are not finite'),
+    ({'log_prob': [1.0, 2.0, math.nan]}, ValueError, 'of 2 given, 1 are not'),
+    ({'log_prob': [1.0, math.nan, 2.0]}, ValueError, '1 of 1 scores of the h'),
+  ):
+    with pytest.raises(error, match=message):
+      detector.fit_statistics(statistics)
+    np.testing.assert_array_equal(detector.calibration_scores, before)
+  with pytest.raises(ValueError, match='holds 1 NaN among 2'):
+    detector.p_value_of_statistics({'log_prob': [1.0, math.nan]})
+  with pytest.raises(ValueError, match='call `fit` with held-out'):
+    stats.Detector(_gaussian(), stats.Typicality(1.0)).p_value_of_statistics(
+      {'log_prob': [1.0]}
+    )
+
+
+# -------------------------------------------------------------------- traces
+
+
+def test_a_model_is_traced_once_for_each_dtype():
+  model = counting_models.Gaussian()
+  detector = stats.Detector(model, stats.Typicality())
+  images = counting_models.random_images(30)
+  for count, dtype in enumerate([np.uint8, np.float32, np.float64], start=1):
+    x = images.astype(dtype)
+    detector.fit(x).fit(_dataset(x, 4), training=_dataset(x, 9))
+    for size in (1, 2, 30, 5, 0, 29, 1):
+      detector.score(x[:size])
+      detector.p_value(x[:size])
+      detector.predict(x[:size], 0.1)
+    list(_dataset(x).map(detector.p_value))
+    tf.function(detector.predict, reduce_retracing=True)(x)
+    detector.fit(x).predict(x)
+    assert model.calls == ['log_prob'] * count
+
+
+def test_a_model_that_has_a_dtype_is_traced_once():
+  class Counted(tfd.Sample):
+    num_calls = 0
+
+    def _log_prob(self, *args, **kwargs):
+      Counted.num_calls += 1
+      return super()._log_prob(*args, **kwargs)
+
+  model = Counted(tfd.Normal(128.0, 20.0), _SMALL)
+  detector = stats.Detector(model, stats.NegativeLogLikelihood())
+  images = np.round(_draws(20, 1))
+  detector.fit(images)
+  for dtype in (np.uint8, np.int32, np.float16, np.float32, np.float64):
+    for size in (3, 1, 20):
+      detector.p_value(images[:size].astype(dtype))
+  assert Counted.num_calls == 1
+
+
 # ------------------------------------------------------------- several scores
 
 
 class _WithEncoder(tfd.Sample):
-  def optimized_log_prob(self, images):
-    return self.log_prob(images) + tf.reduce_mean(images, axis=[1, 2, 3])
+  statistics_names = ('optimized_log_prob',)
+
+  def statistics(self, images, names):
+    best = self.log_prob(images) + tf.reduce_mean(images, axis=[1, 2, 3])
+    return dict.fromkeys(names, best)
 
 
 def _scores():
@@ -272,6 +376,7 @@ def _scores():
     'complexity': stats.InputComplexity(),
     'complexity of several': stats.InputComplexity('compressed_bits_per_dim'),
     'norm': stats.ScoreNorm(),
+    'latent statistic': stats.StatisticScore('optimized_log_prob', sign=-1),
     'states': stats.DensityOfStates(('log_prob', 'score_norm')),
     'svm': stats.DensityOfStates(
       ('bits_per_dim', 'png_bits_per_dim'), method='one_class_svm'
@@ -312,6 +417,7 @@ def test_every_score_with_integers_of_any_type_and_any_number(name):
       tf.TensorSpec([None, *_SMALL], tf.uint8),
       tf.TensorSpec([], tf.float64),
     ],
+    autograph=False,
   )
   np.testing.assert_array_equal(in_graph(images, 0.5), p_values <= 0.5)
 
@@ -336,13 +442,15 @@ def test_what_is_not_calibrated_gives_no_p_values(tmp_path):
   assert detector.score(images).shape == [2]
 
 
-def test_a_model_that_the_score_needs_must_be_given():
+def test_a_statistic_that_the_score_needs_must_be_there():
   for score, message in (
-    (stats.LikelihoodRatio(), 'needs the argument `background`'),
-    (stats.Waic(), 'needs at least two models in the argument'),
-    (stats.LikelihoodRegret(), 'with an encoder'),
-    (stats.DensityOfStates(), 'a method `log_prob_terms`'),
-    (stats.InputComplexity('gzip'), "unknown statistic 'gzip'"),
+    (stats.LikelihoodRatio(), 'which needs the argument `background`'),
+    (stats.Waic(), 'which needs at least two models in the argument'),
+    (stats.LikelihoodRegret(), "no statistic 'optimized_log_prob'. There are"),
+    (stats.DensityOfStates(), "no statistic 'density'. There are log_prob"),
+    (stats.InputComplexity('gzip'), "no statistic 'gzip'"),
+    (stats.ElboComponent('elbo'), "no statistic 'elbo_elbo'"),
+    (stats.RenderingLatent('softmax'), "no statistic 'latent_softmax'"),
   ):
     with pytest.raises(ValueError, match=message):
       stats.Detector(_gaussian(), score)
@@ -354,17 +462,18 @@ def test_no_images_calibrate_nothing(score):
   detector = stats.Detector(
     model, _scores()[score], background=model, ensemble=[model, model]
   )
+  some = np.round(_draws(7, 1))
   nothing = np.zeros([0, *_SMALL], np.float32)
-  for given in (nothing, _dataset(nothing), _dataset(_draws(7, 1)).take(0)):
-    with pytest.raises(ValueError, match='`dataset` holds no images'):
+  for given in (nothing, _dataset(nothing), _dataset(some).take(0)):
+    with pytest.raises(ValueError, match='`dataset` holds no examples'):
       detector.fit(given)
-    with pytest.raises(ValueError, match='`training` holds no images'):
-      detector.fit(_draws(7, 1), training=given)
+    with pytest.raises(ValueError, match='`training` holds no examples'):
+      detector.fit(some, training=given)
 
 
 def test_one_image_cannot_teach_and_calibrate():
   detector = stats.Detector(_gaussian(), stats.Typicality())
-  with pytest.raises(ValueError, match='no image is left to calibrate on'):
+  with pytest.raises(ValueError, match='no example is left to calibrate on'):
     detector.fit(_draws(1, 1))
   assert detector.fit(_draws(2, 1)).calibration_scores.shape == (1,)
   detector = stats.Detector(_gaussian(), stats.NegativeLogLikelihood())
@@ -372,11 +481,14 @@ def test_one_image_cannot_teach_and_calibrate():
 
 
 def test_nan_is_refused():
-  detector = _detector(20, stats.NegativeLogLikelihood)
+  detector = stats.Detector(_Roots(), stats.NegativeLogLikelihood())
+  detector.fit(_draws(20, 1))
   images = _draws(5, 2)
-  images[1, 2, 2, 0] = math.nan
+  images[1, 2, 2, 0] = -1.0
   before = detector.calibration_scores
-  with pytest.raises(ValueError, match='1 of 5 scores of the held-out images'):
+  with pytest.raises(
+    ValueError, match='1 of 5 scores of the held-out examples are NaN'
+  ):
     detector.fit(images)
   np.testing.assert_array_equal(detector.calibration_scores, before)
   for function in (detector.p_value, detector.predict):
@@ -388,24 +500,27 @@ def test_nan_is_refused():
   assert tf.function(detector.predict)(images, 0.5)[1]
 
 
-def test_a_failed_fit_leaves_the_detector_as_it_was():
-  detector = _detector(20)
+@pytest.mark.parametrize(
+  'model, invalid', [(_gaussian, math.nan), (_Roots, -1.0)]
+)
+def test_a_failed_fit_leaves_the_detector_as_it_was(model, invalid):
+  detector = stats.Detector(model(), stats.Typicality()).fit(_draws(20, 1))
   images = _draws(6, 2)
   before = detector.p_value(images).numpy()
   entropy = detector._score.entropy
   broken = _draws(5, 3)
-  broken[0] = math.nan
+  broken[0] = invalid
   for held_out, training in (
     (broken, _draws(9, 4, scale=10.0)),
     (_draws(9, 4), broken),
     (_draws(9, 4), _draws(0, 4)),
   ):
-    with pytest.raises(ValueError, match=r'NaN|not finite|no images'):
+    with pytest.raises(ValueError, match=r'NaN|finite|no examples'):
       detector.fit(held_out, training=training)
     assert detector._score.entropy == entropy
     np.testing.assert_array_equal(detector.p_value(images), before)
-  unfitted = stats.Detector(_gaussian(), stats.Typicality())
-  with pytest.raises(ValueError, match='no image is left'):
+  unfitted = stats.Detector(model(), stats.Typicality())
+  with pytest.raises(ValueError, match='no example is left'):
     unfitted.fit(_draws(1, 1))
   assert not unfitted._score.is_fitted
 
@@ -416,512 +531,15 @@ def test_a_failed_fit_leaves_the_detector_as_it_was():
 def test_other_shapes_are_refused_at_any_time(shape):
   images = np.full(shape, 128.0, np.float32)
   detector = stats.Detector(_gaussian(), stats.NegativeLogLikelihood())
-  with pytest.raises(ValueError, match='`images` must be a batch'):
+  with pytest.raises(ValueError, match='the examples must be a batch'):
     detector.score(images)
-  with pytest.raises(ValueError, match='`images` must be a batch'):
+  with pytest.raises(ValueError, match='the examples must be a batch'):
     detector.fit(images)
   detector.fit(_draws(9, 1))
   # After several shapes that differ, TensorFlow traces for any.
   for size, kind in itertools.product((1, 2, 3), ('score', 'p_value')):
     getattr(detector, kind)(_draws(size, 1))
-    with pytest.raises(ValueError, match='`images` must be a batch'):
+    with pytest.raises(ValueError, match='the examples must be a batch'):
       getattr(detector, kind)(images)
-  with pytest.raises(ValueError, match='`images` must be a batch'):
+  with pytest.raises(ValueError, match='the examples must be a batch'):
     detector.fit(images)
-
-
-# --------------------------------------------------------------- with a flow
-
-
-def _images(count, seed=0):
-  random = np.random.default_rng(seed)
-  coarse = random.integers(0, 226, [count, 2, 2, 3])
-  fine = coarse.repeat(4, axis=1).repeat(4, axis=2)
-  return (fine + random.integers(0, 30, fine.shape)).astype(np.uint8)
-
-
-def _flow(seed, initialized=True):
-  flow = tfp_ood.distributions.glow(
-    _SHAPE, num_levels=1, num_steps=1, hidden_channels=4, seed=seed
-  )
-  if initialized:
-    flow.initialize(_images(32, seed))
-    random = np.random.default_rng(seed)
-    for variable in flow.trainable_variables:
-      variable.assign_add(random.normal(0, 0.05, variable.shape))
-  return flow
-
-
-def _background(level):
-  return tfd.Sample(tfd.Normal(tf.Variable(level), 60.0), _SHAPE)
-
-
-def _flow_score():
-  return stats.DensityOfStates(('density', 'volume', 'background_log_prob'))
-
-
-def _blank(score=None, initialized=False):
-  """A detector as that of `_of_flows`, knowing nothing."""
-  return stats.Detector(
-    _flow(10, initialized),
-    score or _flow_score(),
-    background=_background(128.0),
-  )
-
-
-@functools.cache
-def _of_flows():
-  """A calibrated detector with a flow and a background."""
-  return stats.Detector(
-    _flow(0), _flow_score(), background=_background(110.0)
-  ).fit(_images(60, 2))
-
-
-@pytest.mark.parametrize('initialized', [False, True])
-def test_save_and_load_give_the_same_p_values(initialized, tmp_path):
-  path = tmp_path / 'folder' / 'detector'
-  detector = _of_flows()
-  detector.save(path)
-  assert [p.name for p in path.parent.iterdir()] == ['detector']
-  restored = _blank(initialized=initialized)
-  if initialized:
-    # It has a state of its own, and graphs, which are to be forgotten.
-    restored.fit(_images(20, 5))
-    restored.p_value(_images(5, 3))
-  assert restored.load(path) is restored
-  for size in (0, 1, 25):
-    images = _images(25, 3)[:size]
-    np.testing.assert_array_equal(
-      restored.score(images), detector.score(images)
-    )
-    np.testing.assert_array_equal(
-      restored.p_value(images), detector.p_value(images)
-    )
-  np.testing.assert_array_equal(
-    restored.calibration_scores, detector.calibration_scores
-  )
-  assert float(restored.threshold()) == float(detector.threshold())
-
-
-def _state(detector):
-  return [
-    detector.calibration_scores,
-    *detector._score.get_state().values(),
-    *(variable.numpy() for variable in detector._variables()),
-  ]
-
-
-_OTHERS = {
-  'score': lambda: _blank(stats.LikelihoodRatio(), True),
-  'statistics': lambda: _blank(
-    stats.DensityOfStates(('density', 'volume', 'score_norm')), True
-  ),
-  'method': lambda: _blank(
-    stats.DensityOfStates(
-      ('density', 'volume', 'background_log_prob'), method='one_class_svm'
-    ),
-    True,
-  ),
-  'fewer models': lambda: stats.Detector(
-    _flow(0), stats.DensityOfStates(('density', 'volume'))
-  ),
-  'larger model': lambda: stats.Detector(
-    tfp_ood.distributions.glow(
-      _SHAPE, num_levels=1, num_steps=2, hidden_channels=4, seed=0
-    ),
-    _flow_score(),
-    background=_background(128.0),
-  ),
-}
-
-
-@pytest.mark.parametrize('what', list(_OTHERS))
-def test_load_into_another_detector_is_refused(what, tmp_path):
-  path = tmp_path / 'detector'
-  _of_flows().save(path)
-  other = _OTHERS[what]()
-  if what == 'method':
-    other.fit(_images(20, 5))
-  before = _state(other)
-  with pytest.raises(ValueError, match='another score or other models'):
-    other.load(path)
-  for now, then in zip(_state(other), before, strict=True):
-    np.testing.assert_array_equal(now, then)
-
-
-def test_load_into_the_other_compressor_is_refused(tmp_path):
-  path = tmp_path / 'detector'
-  _detector(9, stats.InputComplexity).save(path)
-  other = stats.Detector(
-    _gaussian(), stats.InputComplexity('compressed_bits_per_dim')
-  )
-  with pytest.raises(ValueError, match='of a detector with another score'):
-    other.load(path)
-
-
-def test_damaged_files_are_refused(tmp_path):
-  path = tmp_path / 'detector'
-  detector = _of_flows()
-  detector.save(path)
-  whole = path.read_bytes()
-  restored = _blank(initialized=True)
-  before = _state(restored)
-  for content in (whole[: len(whole) // 2], whole[:-10], b'', b'text'):
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match='not a whole file of arrays'):
-      restored.load(path)
-  np.savez(path.with_suffix('.npz'), other=np.zeros(3))
-  with pytest.raises(ValueError, match='no detector, 0 variables'):
-    restored.load(path.with_suffix('.npz'))
-  with pytest.raises(FileNotFoundError):
-    restored.load(tmp_path / 'absent')
-  for now, then in zip(_state(restored), before, strict=True):
-    np.testing.assert_array_equal(now, then)
-
-
-# -------------------------------------------------------------- a classifier
-
-
-def _rendering_model(seed=0, variance=0.5):
-  k = tf_keras.layers
-  classifier = tf_keras.Sequential(
-    [
-      k.Input(_SHAPE),
-      k.Conv2D(4, 3, strides=2, padding='same', activation='relu'),
-      k.Conv2D(5, 3, activation='relu'),
-      k.Flatten(),
-      k.Dense(3),
-    ]
-  )
-  random = np.random.default_rng(seed)
-  classifier.set_weights(
-    [random.normal(0, 0.3, weight.shape) for weight in classifier.weights]
-  )
-  return tfp_ood.distributions.NeuralRenderingModel.from_keras(
-    classifier, variance=variance
-  )
-
-
-_LAYERS = ('nrm_layer_etas', 'nrm_layer_reconstructions')
-_RENDERING_SCORES = {
-  'latent': stats.RenderingLatent,
-  'log_prob': stats.RenderingLogProb,
-  'reconstruction': lambda: stats.RenderingReconstruction(2),
-  'softmax': lambda: stats.MaxSoftmax(2.0),
-  'energy': lambda: stats.Energy(2.0),
-  'layers': lambda: stats.DensityOfStates(_LAYERS, 'gaussian'),
-}
-
-
-@functools.cache
-def _of_classifier(name):
-  """A calibrated detector of a classifier's score."""
-  detector = stats.Detector(_rendering_model(), _RENDERING_SCORES[name]())
-  return detector.fit(_images(40, 2), training=_images(60, 3))
-
-
-@pytest.mark.parametrize('name', list(_RENDERING_SCORES))
-def test_a_classifier_detects(name):
-  detector, nrm = _of_classifier(name), _rendering_model()
-  images = _images(20, 4)
-  assert detector.image_shape == _SHAPE
-  assert detector.calibration_scores.shape == (40,)
-  terms, logits = nrm.image_log_prob_terms(images), nrm.infer(images).logits
-  # Columns are etas of two layers, and the image's and two layers' errors.
-  layers = np.concatenate(nrm.layer_terms(images), axis=1)
-  if name == 'layers':
-    known = np.concatenate(nrm.layer_terms(_images(60, 3)), axis=1)
-    known = known.astype(np.float64)
-    to_normal = pipeline.make_pipeline(
-      preprocessing.StandardScaler(),
-      preprocessing.PowerTransformer(standardize=False),
-    )
-    normal = covariance.LedoitWolf().fit(to_normal.fit_transform(known))
-    expected = -scipy_stats.multivariate_normal(
-      normal.location_, normal.covariance_
-    ).logpdf(to_normal.transform(layers.astype(np.float64)))
-  else:
-    expected = {
-      'latent': -terms.latent,
-      'log_prob': -sum(terms),
-      'reconstruction': -layers[:, 4],
-      'softmax': -np.max(tf.nn.softmax(logits / 2), axis=1),
-      'energy': -2 * tf.reduce_logsumexp(logits / 2, axis=1),
-    }[name]
-  np.testing.assert_allclose(
-    detector.score(images), expected, rtol=1e-4, atol=1e-4
-  )
-  p_values = detector.p_value(images).numpy()
-  assert ((p_values > 0) & (p_values <= 1)).all()
-  assert np.unique(p_values).size > 5
-  np.testing.assert_array_equal(detector.predict(images, 0.3), p_values <= 0.3)
-
-
-@pytest.mark.parametrize('name', ['latent', 'layers'])
-def test_a_detector_of_a_classifier_is_saved(name, tmp_path):
-  detector = _of_classifier(name)
-  detector.save(tmp_path / 'detector')
-  restored = stats.Detector(_rendering_model(7), _RENDERING_SCORES[name]())
-  restored.load(tmp_path / 'detector')
-  for size in (0, 1, 20):
-    images = _images(20, 4)[:size]
-    np.testing.assert_array_equal(
-      restored.p_value(images), detector.p_value(images)
-    )
-
-
-def test_detectors_of_other_scores_of_a_classifier_are_told_apart(tmp_path):
-  for name, others in {
-    'latent': [stats.RenderingLatent('eta'), stats.RenderingLogProb()],
-    'reconstruction': [stats.RenderingReconstruction(1)],
-    'softmax': [stats.MaxSoftmax(), stats.Energy(2.0)],
-    'layers': [
-      stats.DensityOfStates(_LAYERS),
-      stats.DensityOfStates(_LAYERS[::-1], 'gaussian'),
-      stats.DensityOfStates(('nrm_layer_etas[0]', _LAYERS[1]), 'gaussian'),
-    ],
-  }.items():
-    _of_classifier(name).save(tmp_path / 'detector')
-    for other in others:
-      detector = stats.Detector(_rendering_model(), other)
-      with pytest.raises(ValueError, match='of a detector with another score'):
-        detector.load(tmp_path / 'detector')
-
-
-def test_an_ensemble_of_classifiers():
-  members = [_rendering_model(seed) for seed in (1, 2)]
-  images = _images(6, 4)
-  detector = stats.Detector(_rendering_model(), stats.Waic(), ensemble=members)
-  log_probs = [sum(member.image_log_prob_terms(images)) for member in members]
-  np.testing.assert_allclose(
-    detector.score(images), stats.waic(tf.stack(log_probs, -1)).score, rtol=1e-4
-  )
-
-
-def test_a_layer_that_says_nothing_is_named():
-  # Without a bias, a layer has no share in eta.
-  nrm = _rendering_model()
-  first_bias = next(v for v in nrm.variables if v.shape == [4])
-  first_bias.assign(tf.zeros([4]))
-  detector = stats.Detector(nrm, _RENDERING_SCORES['layers']())
-  with pytest.raises(ValueError, match=r'nrm_layer_etas\[0\] is the same'):
-    detector.fit(_images(40, 2))
-  score = stats.DensityOfStates(('nrm_layer_etas[1]', _LAYERS[1]), 'gaussian')
-  assert stats.Detector(nrm, score).fit(_images(40, 2)).p_value(_images(2))[0]
-
-
-# ------------------------------------------------------------ an autoencoder
-
-
-def _autoencoder(seed=0):
-  return tfp_ood.distributions.variational_autoencoder(
-    _SHAPE, latent_size=3, hidden_channels=2, seed=seed
-  )
-
-
-_LATENT_METHODS = ('kde', 'one_class_svm', 'gaussian', 'mahalanobis')
-_AUTOENCODER_SCORES = {
-  'likelihood': stats.NegativeLogLikelihood,
-  'typicality': stats.Typicality,
-  'complexity': stats.InputComplexity,
-  'regret': stats.LikelihoodRegret,
-  **{
-    f'component {name}': functools.partial(stats.ElboComponent, name)
-    for name in ('reconstruction', 'log_prior', 'posterior_entropy', 'kl')
-  },
-  **{
-    f'latent {method}': functools.partial(
-      stats.DensityOfStates, ('latent',), method
-    )
-    for method in _LATENT_METHODS
-  },
-}
-
-
-@functools.cache
-def _of_autoencoder(name):
-  """A calibrated detector of an autoencoder's score."""
-  detector = stats.Detector(_autoencoder(), _AUTOENCODER_SCORES[name]())
-  return detector.fit(_images(40, 2), training=_images(60, 3))
-
-
-@pytest.mark.parametrize('name', list(_AUTOENCODER_SCORES))
-def test_an_autoencoder_detects(name):
-  detector, model, images = _of_autoencoder(name), _autoencoder(), _images(9, 4)
-  log_prob, terms = model.log_prob(images), model.elbo_terms(images)
-  kind, _, which = name.partition(' ')
-  if kind == 'latent':
-    score = _AUTOENCODER_SCORES[name]()
-    score.fit({'latent': model.encode(_images(60, 3)).mean()})
-    expected = score({'latent': model.encode(images).mean()})
-  elif which == 'kl':
-    expected = model.encode(images).kl_divergence(model.prior)
-  elif kind == 'component':
-    expected = -getattr(terms, which)
-  else:
-    entropy = -np.mean(model.log_prob(_images(60, 3)))
-    expected = {
-      'likelihood': lambda: -log_prob,
-      'typicality': lambda: np.abs(log_prob + entropy),
-      'complexity': lambda: (
-        stats.bits_per_dim(log_prob, math.prod(_SHAPE))
-        - stats.png_bits_per_dim(images)
-      ),
-      'regret': lambda: model.optimized_log_prob(images) - log_prob,
-    }[kind]()
-  np.testing.assert_allclose(
-    detector.score(images), expected, rtol=1e-4, atol=1e-3
-  )
-  p_values = detector.p_value(images).numpy()
-  assert ((p_values > 0) & (p_values <= 1)).all()
-  assert np.unique(p_values).size > 2
-  assert detector.score(images[:0]).shape == [0]
-
-
-@pytest.mark.parametrize('method', _LATENT_METHODS)
-def test_a_detector_of_latents_is_saved(method, tmp_path):
-  name = f'latent {method}'
-  detector, images = _of_autoencoder(name), _images(9, 4)
-  detector.save(tmp_path / 'detector')
-  restored = stats.Detector(_autoencoder(7), _AUTOENCODER_SCORES[name]())
-  restored.load(tmp_path / 'detector')
-  np.testing.assert_array_equal(
-    restored.p_value(images), detector.p_value(images)
-  )
-  for other in set(_LATENT_METHODS) - {method}:
-    blank = stats.Detector(
-      _autoencoder(7), _AUTOENCODER_SCORES[f'latent {other}']()
-    )
-    with pytest.raises(ValueError, match='of a detector with another score'):
-      blank.load(tmp_path / 'detector')
-
-
-# --------------------------------------------------------------------- export
-
-
-_SCRIPT = """
-import sys
-
-_ABSENT = ('tfp_ood', 'tensorflow_probability', 'tf_keras', 'sklearn', 'PIL')
-
-
-class _Absent:
-  def find_spec(self, name, path=None, target=None):
-    if name.split('.')[0] in _ABSENT:
-      raise ModuleNotFoundError(f'{name} is blocked in this test')
-
-
-sys.meta_path.insert(0, _Absent())
-
-import json
-
-import numpy as np
-import tensorflow as tf
-
-for name in _ABSENT:
-  try:
-    __import__(name)
-  except ModuleNotFoundError:
-    continue
-  raise AssertionError(f'{name} could be imported')
-
-folder = sys.argv[1]
-images = np.load(f'{folder}/images.npy')
-results = {}
-for name in json.loads(sys.argv[2]):
-  model = tf.saved_model.load(f'{folder}/{name}')
-  assert sorted(model.signatures) == ['p_value', 'predict', 'score']
-  serve = model.signatures
-  for size in (0, 1, 7):
-    batch = images[:size]
-    for dtype in (np.uint8, np.float32):
-      key = f'{name}/{size}/{np.dtype(dtype).name}'
-      results[f'{key}/score'] = model.score(batch.astype(dtype))
-      results[f'{key}/p_value'] = model.p_value(batch.astype(dtype))
-      results[f'{key}/predict'] = model.predict(batch.astype(dtype), 0.25)
-    key = f'{name}/{size}/served'
-    batch = tf.constant(batch)
-    rate = tf.constant(0.25, tf.float64)
-    (results[f'{key}/score'],) = [serve['score'](images=batch)['score']]
-    (results[f'{key}/p_value'],) = serve['p_value'](images=batch).values()
-    served = serve['predict'](images=batch, false_alarm_rate=rate)
-    (results[f'{key}/predict'],) = served.values()
-  assert serve['p_value'].structured_outputs.keys() == {'p_value'}
-  assert served.keys() == {'is_out_of_distribution'}
-  mapped = tf.data.Dataset.from_tensor_slices(images).batch(4)
-  mapped = list(mapped.map(model.p_value))
-  assert [len(part) for part in mapped] == [4, 3]
-  results[f'{name}/7/mapped/p_value'] = tf.concat(mapped, axis=0)
-np.savez(f'{folder}/results.npz', **results)
-"""
-
-
-def _of_gaussian(score):
-  gaussian = tfd.Sample(tfd.Normal(tf.Variable(120.0), 60.0), _SHAPE)
-  return stats.Detector(gaussian, score).fit(_images(30, 2))
-
-
-def test_exports_run_where_there_is_only_tensorflow(tmp_path):
-  detectors = {
-    'states': _of_flows(),
-    'complexity': _of_gaussian(stats.InputComplexity()),
-    'norm': _of_gaussian(stats.ScoreNorm()),
-    'latent': _of_classifier('latent'),
-    'layers': _of_classifier('layers'),
-    'component': _of_autoencoder('component kl'),
-    'svm': _of_autoencoder('latent one_class_svm'),
-    'mahalanobis': _of_autoencoder('latent mahalanobis'),
-  }
-  images = _images(7, 6)
-  images[5] = 255
-  np.save(tmp_path / 'images.npy', images)
-  for name, detector in detectors.items():
-    detector.export_saved_model(tmp_path / name)
-  result = subprocess.run(
-    [
-      sys.executable,
-      '-c',
-      _SCRIPT,
-      str(tmp_path),
-      json.dumps(list(detectors)),
-    ],
-    capture_output=True,
-    text=True,
-    env={**os.environ, 'CUDA_VISIBLE_DEVICES': '-1'},
-    timeout=300,
-  )
-  assert result.returncode == 0, result.stderr[-3000:]
-  with np.load(tmp_path / 'results.npz') as results:
-    assert len(results) == len(detectors) * (3 * 3 * 3 + 1)
-    for key, value in results.items():
-      name, size, _, method = key.split('/')
-      detector, batch = detectors[name], images[: int(size)]
-      if method == 'score':
-        np.testing.assert_allclose(value, detector.score(batch), rtol=1e-5)
-      elif method == 'p_value':
-        np.testing.assert_array_equal(value, detector.p_value(batch), key)
-      else:
-        np.testing.assert_array_equal(value, detector.predict(batch, 0.25), key)
-    assert np.unique(results['states/7/uint8/p_value']).size > 2
-    assert results['states/7/uint8/predict'][5]
-
-
-def test_an_export_replaces_an_earlier_one(tmp_path):
-  path = tmp_path / 'folder' / 'detector'
-  images = _draws(5, 3)
-  for seed in (1, 2):
-    detector = _detector(30, stats.NegativeLogLikelihood, seed)
-    detector.export_saved_model(str(path))
-    np.testing.assert_array_equal(
-      tf.saved_model.load(str(path)).p_value(images), detector.p_value(images)
-    )
-  assert [entry.name for entry in path.parent.iterdir()] == ['detector']
-
-
-def test_a_saved_model_cannot_hold_pillow(tmp_path):
-  detector = _detector(
-    9, functools.partial(stats.InputComplexity, 'compressed_bits_per_dim')
-  )
-  with pytest.raises(ValueError, match=r"Use InputComplexity\('png_bits_per_d"):
-    detector.export_saved_model(tmp_path / 'detector')
-  assert not list(tmp_path.iterdir())

@@ -78,7 +78,8 @@ class Detector:
     self._score = copy.deepcopy(score)
     self._learns = score.learns and not score.is_fitted
     self._calibration_scores = None
-    self._build_functions()
+    # From dtypes and shapes of examples to functions that compute statistics.
+    self._functions = {}
 
   @property
   def calibration_scores(self):
@@ -146,9 +147,7 @@ class Detector:
     Returns:
       Floating-point `Tensor` of shape `[batch]`.
     """
-    # Here too, so that an eager call raises an error that is easy to read.
-    x = self._statistics.check(x)
-    return self._traced_once('score', x)(x)
+    return self._score(self._statistics_in_graph(x))
 
   def score_statistics(self, statistics):
     """Scores examples from their statistics.
@@ -250,7 +249,7 @@ class Detector:
       path: the file, by convention `.npz`; it is whole or not there.
 
     Raises:
-      ValueError: if the detector is not calibrated.
+      ValueError: if the detector is not calibrated, or a model has no `variables`.
     """
     self._check_is_calibrated()
     write_arrays(
@@ -294,20 +293,20 @@ class Detector:
       (tuple(variable.shape), variable.dtype.as_numpy_dtype)
       for variable in variables
     ]
+    learned = {
+      name.removeprefix(_LEARNED): value
+      for name, value in arrays.items()
+      if name.startswith(_LEARNED)
+    }
     score = str(arrays.get('score', 'no detector'))
-    if score != self._score.description or there != here:
+    is_alike = score == self._score.description and there == here
+    if not is_alike or learned.keys() != self._score.get_state().keys():
       raise ValueError(
         f'Detector: {path} is of a detector with another score or other models '
         f'({score}, {len(there)} variables; here {self._score.description}, '
         f'{len(here)}). Build this one as that one was.'
       )
-    self._score.set_state(
-      {
-        name.removeprefix(_LEARNED): value
-        for name, value in arrays.items()
-        if name.startswith(_LEARNED)
-      }
-    )
+    self._score.set_state(learned)
     for index, variable in enumerate(variables):
       variable.assign(arrays[f'{_VARIABLE}{index}'])
     self._calibrate(arrays['calibration_scores'])
@@ -327,13 +326,19 @@ class Detector:
       path: the folder to write; an earlier one is replaced.
 
     Raises:
-      ValueError: if the detector is not calibrated, or its score needs Python.
+      ValueError: if the detector is not calibrated, its score needs Python, or a
+        model has no `event_shape` or no `variables`.
     """
     self._check_is_calibrated()
     if 'compressed_bits_per_dim' in self._score.statistics:
       raise ValueError(
         'Detector: a SavedModel cannot hold the compressors of Pillow. Use '
         "InputComplexity('png_bits_per_dim'), which is made of TensorFlow."
+      )
+    if self.event_shape.rank is None:
+      raise ValueError(
+        'Detector: to be exported, a model must have an `event_shape`; '
+        f'{type(self._statistics.distribution).__name__} has none.'
       )
     module = _Export(self)
     write_saved_model(module, path, module.signatures())
@@ -344,16 +349,13 @@ class Detector:
     return self._statistics.event_shape
 
   def _variables(self):
-    # Those of a model that stands twice are listed once.
-    models = self._statistics.models
-    for model in models:
+    for model in self._statistics.models:
       if not hasattr(model, 'variables'):
         raise ValueError(
           f'Detector: to be saved or exported, a model must list its weights as '
           f'`variables`; {type(model).__name__} does not.'
         )
-    variables = [variable for model in models for variable in model.variables]
-    return list({id(variable): variable for variable in variables}.values())
+    return self._statistics.variables
 
   def _calibrate(self, scores):
     if not scores.size:
@@ -367,7 +369,6 @@ class Detector:
         'scores of the held-out examples are NaN.'
       )
     self._calibration_scores = np.sort(scores.astype(np.float64))
-    self._build_functions()
 
   def _check_is_calibrated(self):
     if self._calibration_scores is None:
@@ -376,33 +377,19 @@ class Detector:
         '`load`, first.'
       )
 
-  def _build_functions(self):
-    # Anew whenever the score has learned: a graph keeps what it was traced with.
-    self._functions = {}
-
-  def _traced_once(self, kind, x):
-    """Returns a function with one trace for batches of any size.
-
-    Args:
-      kind: `'score'` or `'statistics'`, what it computes.
-      x: batch of examples like those that it will get.
-
-    Returns:
-      `tf.function`.
-    """
-    key = kind, x.dtype, tuple(x.shape[1:])
+  def _statistics_in_graph(self, x):
+    """Computes what the score reads, by one trace for batches of any size."""
+    names = self._score.statistics
+    # Outside of the function: an eager call raises an error that is easy to read.
+    x = self._statistics.check(x, names)
+    key = x.dtype, tuple(x.shape[1:])
     if key not in self._functions:
-
-      def compute(x):
-        values = self._statistics(x, self._score.statistics)
-        return self._score(values) if kind == 'score' else values
-
       self._functions[key] = tf.function(
-        compute,
+        lambda x: self._statistics.of_checked(x, names),
         input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
         autograph=False,
       )
-    return self._functions[key]
+    return self._functions[key](x)
 
   def _statistics_of(self, dataset, argument):
     """Returns the statistics of all examples, as arrays by name."""
@@ -410,8 +397,7 @@ class Detector:
       dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
     parts = {name: [] for name in self._score.statistics}
     for batch in dataset:
-      x = self._statistics.check(images_of(batch))
-      for name, value in self._traced_once('statistics', x)(x).items():
+      for name, value in self._statistics_in_graph(images_of(batch)).items():
         parts[name].append(value.numpy())
     values = {
       name: np.concatenate(part) if part else np.zeros([0])

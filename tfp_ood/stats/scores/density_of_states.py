@@ -52,7 +52,8 @@ class DensityOfStates(Score):
   one another do no harm; one that is singular all the same is refused, and so is
   a column that is the same for all examples within single precision.
 
-  A statistic of +-inf scores +inf.
+  A statistic of +-inf scores +inf, and one of NaN scores NaN, even in a column
+  that was left out.
 
   #### Example
 
@@ -153,7 +154,8 @@ class DensityOfStates(Score):
 
     Raises:
       ValueError: if there are fewer than two examples, a value is not finite, a
-        column is the same for all, or the covariance is singular.
+        column is the same for all (with `drop_constant`, every column), or the
+        covariance is singular.
     """
     columns = self._columns(statistics)
     values = _stack(columns).numpy()
@@ -162,7 +164,7 @@ class DensityOfStates(Score):
       values = values[:: -(-len(values) // self._max_examples) or 1]
     _check_finite(values, list(columns))
     varying = _varying(values)
-    if not self._drop_constant:
+    if not (self._drop_constant and varying.any()):
       _check_varying(varying, list(columns))
     kept = np.flatnonzero(varying)
     values = values[:, kept]
@@ -189,7 +191,8 @@ class DensityOfStates(Score):
         f'DensityOfStates: fitted to {self.num_columns} columns, got '
         f'{len(columns)}: {", ".join(columns)}.'
       )
-    values = tf.gather(_stack(columns), self.kept, axis=1)
+    stacked = _stack(columns)
+    values = tf.gather(stacked, self.kept, axis=1)
     values = (values - self.mean) / self.deviation
     within = tf.clip_by_value(values, self.lowest, self.highest)
     transformed = _yeo_johnson(within, self.powers)
@@ -201,9 +204,13 @@ class DensityOfStates(Score):
       # A normal or a distance is a kernel density of one point.
       score = np.log(len(self.points)) - tf.reduce_logsumexp(exponents, axis=-1)
     score += self.offset
-    # The distance to an infinite value is infinite, or NaN.
-    is_infinite = tf.reduce_any(tf.math.is_inf(values), axis=-1)
-    score = tf.where(is_infinite, tf.constant(np.inf, tf.float64), score)
+    # Also in a column left out, and where arithmetic would make infinity NaN.
+    for is_special, special in (
+      (tf.math.is_nan(stacked), np.nan),
+      (tf.math.is_inf(stacked), np.inf),
+    ):
+      is_special = tf.reduce_any(is_special, axis=-1)
+      score = tf.where(is_special, tf.constant(special, tf.float64), score)
     return tf.cast(score, tf.float32)
 
   def _columns(self, statistics):

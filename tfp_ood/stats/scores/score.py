@@ -40,7 +40,8 @@ class Score(abc.ABC):
   ...     return self
   ...   def __call__(self, statistics):
   ...     self.check_is_fitted()
-  ...     return tf.constant(statistics['bits_per_dim']) - self.worst
+  ...     bits = tf.convert_to_tensor(statistics['bits_per_dim'])
+  ...     return bits - self.worst
   >>> score = BitsAbove().fit({'bits_per_dim': [3.0, 3.5]})
   >>> score({'bits_per_dim': [3.25, 4.0]}).numpy().tolist()
   [-0.25, 0.5]

@@ -43,7 +43,7 @@ class StatisticScore(Score):
         f'{type(self).__name__}: `sign` must be 1 or -1, got {sign!r}.'
       )
     self.statistics = (statistic,)
-    self._sign = sign
+    self._sign = int(sign)
     self._column = None if column is None else operator.index(column)
     if column is not None and column < 0:
       raise ValueError(
@@ -60,6 +60,12 @@ class StatisticScore(Score):
     (name,) = self.statistics
     values = _tensors.as_float(statistics[name], name)
     if self._column is None:
+      if values.shape.rank not in (None, 1):
+        raise ValueError(
+          f'{type(self).__name__}: the statistic {name!r} must be one number per '
+          f'example, [batch], got shape {values.shape}. A `StatisticScore` reads '
+          'one of several by its argument `column`.'
+        )
       return self._sign * values
     _tensors.check_is_matrix(values, name, 'columns')
     if (values.shape[1] or self._column + 1) <= self._column:
