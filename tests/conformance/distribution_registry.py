@@ -23,9 +23,11 @@ __all__ = [
   'SWITCH_PRIORS',
   'Entry',
   'Model',
+  'dense_encoder',
   'images',
   'move',
   'parts',
+  'uniform',
 ]
 
 tfb = tfp.bijectors
@@ -301,14 +303,14 @@ def _make_entry(entry):
   return move(entry.build())
 
 
-def dense_encoder(layer):
+def dense_encoder(layer, num_inputs):
   """A network from images of `[4, 4, 1]` to the distributions of a layer."""
   initializer = tf_keras.initializers.RandomNormal(seed=1)
   return tf_keras.Sequential(
     [
       tf_keras.layers.Input([4, 4, 1]),
       tf_keras.layers.Flatten(),
-      tf_keras.layers.Dense(layer.num_inputs, kernel_initializer=initializer),
+      tf_keras.layers.Dense(num_inputs, kernel_initializer=initializer),
       layer,
     ]
   )
@@ -319,7 +321,10 @@ def _vamp_prior():
     _LATENT, context_size=2, num_steps=1, hidden_units=[4]
   )
   return distributions.VampPrior(
-    dense_encoder(layer), [4, 4, 1], num_pseudo_inputs=6, seed=2
+    dense_encoder(layer, layer.num_inputs),
+    [4, 4, 1],
+    num_pseudo_inputs=6,
+    seed=2,
   )
 
 
