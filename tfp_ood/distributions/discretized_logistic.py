@@ -48,9 +48,9 @@ class DiscretizedLogistic(tfp.distributions.Distribution):
     """Instantiates the distribution.
 
     Args:
-      loc: floating `Tensor`, the location before rounding.
-      scale: positive floating `Tensor` of the same dtype, the scale; the
-        deviation is 1.81 times that.
+      loc: floating `Tensor` or variable, the location before rounding.
+      scale: positive floating `Tensor` or variable of the same dtype, the scale;
+        the standard deviation is 1.81 times that.
       num_values: Python `int`; values are `0 .. num_values - 1`.
       validate_args: Python `bool`, as in TFP.
       allow_nan_stats: Python `bool`, as in TFP.
@@ -58,10 +58,8 @@ class DiscretizedLogistic(tfp.distributions.Distribution):
     """
     parameters = dict(locals())
     with tf.name_scope(name) as name:
-      self._loc = tf.convert_to_tensor(loc, name='loc')
-      self._scale = tf.convert_to_tensor(
-        scale, dtype_hint=self._loc.dtype, name='scale'
-      )
+      self._loc = _tensor_or_variable(loc, 'loc')
+      self._scale = _tensor_or_variable(scale, 'scale', self._loc.dtype)
       self._num_values = num_values
       super().__init__(
         dtype=self._loc.dtype,
@@ -139,3 +137,10 @@ class DiscretizedLogistic(tfp.distributions.Distribution):
 
   def _default_event_space_bijector(self):
     return None  # Discrete.
+
+
+def _tensor_or_variable(value, name, dtype_hint=None):
+  """Converts to a tensor what is not to be read anew at each use."""
+  if isinstance(value, tf.Variable | tfp.util.DeferredTensor):
+    return value
+  return tf.convert_to_tensor(value, dtype_hint=dtype_hint, name=name)

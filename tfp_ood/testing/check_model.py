@@ -18,6 +18,9 @@ from tfp_ood.training.distribution_model import DistributionModel
 __all__ = ['check_model']
 
 
+_CHECKS = ('batches', 'empty', 'refusal', 'training', 'detector')
+
+
 def check_model(model, examples, skip=(), rtol=1e-4):
   """Raises `AssertionError` unless a model works with everything downstream.
 
@@ -25,8 +28,8 @@ def check_model(model, examples, skip=(), rtol=1e-4):
   on every call, in a batch of any size, alone or beside others, eagerly and in a
   graph that does not know the size of the batch. The model must refuse what it does
   not take, have gradients for all that it trains, learn by `DistributionModel`,
-  calibrate a `Detector`, and be exported to a SavedModel that says the same. (The
-  weights are as before when it is done.)
+  calibrate a `Detector`, and be exported to a SavedModel that says the same. The
+  weights are left as they were, also when a check fails.
 
   Args:
     model: distribution, or another object with `log_prob`.
@@ -36,6 +39,11 @@ def check_model(model, examples, skip=(), rtol=1e-4):
       batches, and so do models of others that are made of them.)
     rtol: relative tolerance.
 
+  Raises:
+    AssertionError: if the model fails a check, also where it fails by an exception
+      of its own, which is then the cause.
+    ValueError: if there are fewer than 7 examples, or `skip` names no check.
+
   #### Example
 
   >>> import tensorflow_probability as tfp
@@ -44,6 +52,16 @@ def check_model(model, examples, skip=(), rtol=1e-4):
   >>> check_model(normal, np.random.default_rng(0).normal(size=[8, 4]))
   """
   examples = np.asarray(examples)
+  if len(examples) < 7:
+    raise ValueError(
+      f'check_model: needs at least 7 examples, got {len(examples)}.'
+    )
+  unknown = set(skip) - set(_CHECKS)
+  if unknown:
+    raise ValueError(
+      f'check_model: there is no check {", ".join(sorted(unknown))}; there are '
+      f'{", ".join(_CHECKS)}.'
+    )
   statistics = Statistics(model)
   names = ('log_prob', *_protocol.statistics_names(model))
   names = tuple(dict.fromkeys(names))
@@ -54,34 +72,51 @@ def check_model(model, examples, skip=(), rtol=1e-4):
     'training': lambda: _check_training(model, examples),
     'detector': lambda: _check_detector(model, examples, rtol),
   }
-  for name, check in checks.items():
-    if name not in skip:
-      check()
+  variables = list(getattr(model, 'variables', ()))
+  before = [variable.numpy() for variable in variables]
+  for name in _CHECKS:
+    if name in skip:
+      continue
+    try:
+      checks[name]()
+    except Exception as error:
+      kind = '' if isinstance(error, AssertionError) else type(error).__name__
+      raise AssertionError(
+        f'The model fails in the check {name!r}: {kind} {error}'
+      ) from error
+    finally:
+      for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
 
 
 def _check_batches(statistics, names, examples, rtol):
   together = statistics(examples, names)
   for name, values in together.items():
-    assert values.shape[0] == len(examples), (
-      f'{name}: must have one row for each example, got shape {values.shape}.'
+    shape = values.shape
+    assert shape.rank and shape[0] == len(examples), (
+      f'{name}: must have one row for each example, got shape {shape}.'
     )
     assert values.dtype.is_floating and np.isfinite(values).all(), (
       f'{name}: must be finite floats, got {values}.'
     )
+  assert together['log_prob'].shape.rank == 1, (
+    f'log_prob: must have shape [batch], got {together["log_prob"].shape}.'
+  )
   spec = tf.TensorSpec(
     [None, *examples.shape[1:]], tf.convert_to_tensor(examples).dtype
   )
-  graph = tf.function(lambda x: statistics(x, names), input_signature=[spec])
+  # Without AutoGraph, as in `Detector`.
+  graph = tf.function(
+    lambda x: statistics(x, names), input_signature=[spec], autograph=False
+  )
   parts = {
-    'again': together,
+    'again': statistics(examples, names),
     'in a graph': graph(examples),
     'backwards': {k: v[::-1] for k, v in graph(examples[::-1]).items()},
     'in ragged batches': _joined([graph(examples[:4]), graph(examples[4:])]),
     'one by one': _joined([graph(x[np.newaxis]) for x in examples]),
     'in tf.data': _joined(
-      tf.data.Dataset.from_tensor_slices(examples)
-      .batch(3)
-      .map(lambda x: statistics(x, names))
+      tf.data.Dataset.from_tensor_slices(examples).batch(3).map(graph)
     ),
   }
   for how, values in parts.items():
@@ -107,9 +142,11 @@ def _joined(parts):
 
 def _check_refusal(statistics, examples):
   x = tf.convert_to_tensor(examples)
-  graph = tf.function(lambda x: statistics(x, ['log_prob']))
+  graph = tf.function(lambda x: statistics(x, ['log_prob']), autograph=False)
   floats = np.asarray(examples, np.float32)
-  wrong = {'another shape': x[:, :-1]}
+  wrong = {}
+  if statistics.event_shape.rank is not None:
+    wrong['another shape'] = x[:, :-1]
   if x.dtype.is_floating or statistics.event_shape.rank == 3:
     wrong |= {'NaN': floats * np.nan, 'infinity': floats + np.inf}
   if x.dtype == tf.uint8:
@@ -131,24 +168,27 @@ def _check_refusal(statistics, examples):
 
 
 def _check_training(model, examples):
-  variables = list(getattr(model, 'variables', ()))
   if not getattr(model, 'trainable_variables', ()):
     return
-  before = [variable.numpy() for variable in variables]
   trained = DistributionModel(model)
   trained.compile('sgd')
   with tf.GradientTape() as tape:
-    loss = tf.reduce_mean(
-      _protocol.training_loss(model, tf.convert_to_tensor(examples), [1, 2])
+    losses = _protocol.training_loss(
+      model, tf.convert_to_tensor(examples), [1, 2]
     )
+    loss = tf.reduce_mean(losses)
+  assert losses.shape == [len(examples)], (
+    f'The training loss must have shape [batch], got {losses.shape}.'
+  )
   weights = trained.trainable_weights
   for weight, gradient in zip(
     weights, tape.gradient(loss, weights), strict=True
   ):
     assert gradient is not None, f'The loss does not depend on {weight.name}.'
+    assert np.isfinite(tf.convert_to_tensor(gradient)).all(), (
+      f'The gradient of the loss by {weight.name} is not finite.'
+    )
   trained.fit(examples, epochs=1, batch_size=4, verbose=0)
-  for variable, value in zip(variables, before, strict=True):
-    variable.assign(value)
 
 
 def _check_detector(model, examples, rtol):
@@ -159,10 +199,13 @@ def _check_detector(model, examples, rtol):
   with tempfile.TemporaryDirectory() as folder:
     detector.export_saved_model(f'{folder}/detector')
     loaded = tf.saved_model.load(f'{folder}/detector')
-    specs = _protocol.input_specs(model)
-    x = tf.cast(
-      examples, specs[0].dtype if examples.dtype != float else tf.float32
-    )
-    np.testing.assert_allclose(
-      loaded.score(x), scores, rtol=rtol, err_msg='The SavedModel differs.'
-    )
+    for spec in _protocol.input_specs(model):
+      if spec.dtype == tf.uint8 and examples.dtype != np.uint8:
+        continue  # Fractions would be cut off.
+      np.testing.assert_allclose(
+        loaded.score(tf.cast(examples, spec.dtype)),
+        scores,
+        rtol=rtol,
+        atol=rtol * float(np.max(np.abs(scores))),
+        err_msg=f'The SavedModel differs for {spec.dtype.name}.',
+      )

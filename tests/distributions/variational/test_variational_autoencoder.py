@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
+from scipy import stats
 
 import tfp_ood
 
@@ -46,7 +47,7 @@ class _Linear(tf.Module):
     gain = covariance @ weights.T / _NOISE**2
     # Of pixels scaled to [-1, 1].
     self.gain = tf.Variable(127.5 * gain)
-    self.code_offset = tf.Variable(gain @ (127.5 - offset) + bias)
+    self.latent_offset = tf.Variable(gain @ (127.5 - offset) + bias)
     if full:
       self.scale = tf.Variable(spread * np.linalg.cholesky(covariance))
     else:
@@ -55,13 +56,13 @@ class _Linear(tf.Module):
 
   def encode(self, scaled):
     flat = tf.reshape(scaled, [-1, _SIZE])
-    loc = tf.linalg.matvec(self.gain, flat) + self.code_offset
+    loc = tf.linalg.matvec(self.gain, flat) + self.latent_offset
     if self.full:
       return tfd.MultivariateNormalTriL(loc, self.scale)
     return tfd.MultivariateNormalDiag(loc, self.scale)
 
-  def decode(self, codes):
-    loc = tf.linalg.matvec(self.weights, codes) + self.offset
+  def decode(self, latents):
+    loc = tf.linalg.matvec(self.weights, latents) + self.offset
     loc = tf.reshape(loc, [-1, *_SHAPE])
     return tfd.Independent(tfd.Normal(loc, tf.constant(_NOISE, loc.dtype)), 3)
 
@@ -143,6 +144,26 @@ def test_the_bound_rises_to_the_exact_value():
     assert gap - next_gap > 5 * math.hypot(error, next_error)
   assert abs(results[-1][0]) < 5 * results[-1][1]
   assert results[-1][1] < 0.003
+
+
+@pytest.mark.parametrize('full', [False, True])
+def test_the_noise_of_images_converges_to_the_exact_value(full):
+  linear = _Linear(spread=2.0, bias=0.3, full=full)
+  images = _images(256)
+  exact = linear.exact_log_prob(images).numpy()
+  vae = _factor_analysis(linear, samples_per_pass=1000)
+  gaps = [
+    exact - vae.log_prob(images, num_importance_samples=number).numpy()
+    for number in (1, 10, 100, 1000)
+  ]
+  means = [gap.mean() for gap in gaps]
+  errors = [gap.std() / math.sqrt(256) for gap in gaps]
+  for i in range(3):
+    assert means[i] - means[i + 1] > 5 * math.hypot(
+      errors[i], errors[i + 1]
+    ) or (means[i + 1] < 5 * errors[i + 1])
+    assert errors[i + 1] < errors[i]
+  assert abs(means[-1]) < 5 * errors[-1] < 0.03
 
 
 def _exact_elbo(linear, images):
@@ -325,7 +346,7 @@ def test_samples_are_of_the_marginal_distribution():
 def test_the_optimized_posterior_makes_up_for_a_bad_encoder():
   linear = _Linear(spread=0.5, bias=1.5)
   vae = _factor_analysis(
-    linear, num_importance_samples=500, samples_per_pass=500
+    linear, num_importance_samples=20_000, samples_per_pass=20_000
   )
   images = _images(5)
   exact = linear.exact_log_prob(images)
@@ -381,15 +402,91 @@ def test_optimizing_leaves_variables_and_their_gradients_alone():
     np.testing.assert_array_equal(variable, old)
 
 
-def test_statistics_and_likelihood_regret():
+@pytest.mark.parametrize('rate', [1e3, 1e200])
+def test_optimized_is_never_nan_where_log_prob_is_not(rate):
   vae = _factor_analysis(_Linear(spread=0.7))
+  images = _images(4)
+  log_prob = vae.log_prob(images).numpy()
+  # Such steps leave the range of numbers, at the latest in the second one.
+  optimized = vae.optimized_log_prob(images, num_steps=3, learning_rate=rate)
+  assert np.isfinite(optimized).all()
+  assert (optimized.numpy() >= log_prob).all()
+
+
+def test_statistics_are_the_parts_of_the_bound_and_the_latent():
+  vae = _tiny(num_posterior_steps=2)
+  images = _images(5)
+  assert set(vae.statistics_names) == {
+    'elbo',
+    'elbo_reconstruction',
+    'elbo_log_prior',
+    'elbo_posterior_entropy',
+    'elbo_kl',
+    'optimized_log_prob',
+    'latent',
+  }
+  values = vae.statistics(images, vae.statistics_names)
+  assert set(values) == set(vae.statistics_names)
+  terms = vae.elbo_terms(images)
+  for name, term in terms._asdict().items():
+    np.testing.assert_array_equal(values[f'elbo_{name}'], term)
+  posterior = vae.encode(images)
+  kl = tfd.kl_divergence(posterior, tfd.MultivariateNormalDiag(np.zeros(2)))
+  np.testing.assert_allclose(values['elbo_kl'], kl, rtol=1e-12)
+  np.testing.assert_allclose(
+    values['elbo'], terms.reconstruction - kl, rtol=1e-12
+  )
+  np.testing.assert_allclose(values['latent'], posterior.mean(), rtol=1e-12)
+  np.testing.assert_array_equal(
+    vae.statistics(images, ['elbo_kl'])['elbo_kl'], values['elbo_kl']
+  )
+
+
+def test_latents_and_kl_are_those_of_the_posterior():
+  linear = _Linear(spread=1.3)
+  images = _images(3)
+  posterior = _factor_analysis(linear).encode(images)
+  standard = tfd.MultivariateNormalDiag(np.zeros(_LATENT))
+  mixture = tfd.MixtureSameFamily(
+    tfd.Categorical(probs=np.ones([1])),
+    tfd.MultivariateNormalDiag(np.zeros([1, _LATENT])),
+  )
+  latents, kl = _factor_analysis(linear).latents_and_kl(posterior, [1, 2])
+  assert latents.shape == [3, _LATENT]
+  np.testing.assert_allclose(
+    kl, tfd.kl_divergence(posterior, standard), rtol=1e-12
+  )
+  # Without a formula, the same latent estimates it.
+  same, kl = _factor_analysis(linear, prior=mixture).latents_and_kl(
+    posterior, [1, 2]
+  )
+  np.testing.assert_array_equal(same, latents)
+  expected = posterior.log_prob(latents) - standard.log_prob(latents)
+  np.testing.assert_allclose(kl, expected, rtol=1e-10)
+
+
+def test_training_minimizes_minus_the_bound():
+  vae = _tiny()
+  images = _images(4)
+  np.testing.assert_array_equal(
+    vae.training_loss(images, seed=[1, 2]),
+    -sum(vae.elbo_terms(images, seed=[1, 2])),
+  )
+  one, other = (vae.training_loss(images, seed=seed) for seed in (1, 2))
+  assert (one.numpy() != other.numpy()).all()
+
+
+def test_statistics_and_likelihood_regret():
+  vae = _factor_analysis(_Linear(spread=0.7), num_posterior_steps=4)
   images = _images(4)
   score = tfp_ood.stats.LikelihoodRegret()
   values = tfp_ood.stats.Statistics(vae)(images, score.statistics)
   np.testing.assert_array_equal(values['log_prob'], vae.log_prob(images))
   np.testing.assert_array_equal(
-    values['optimized_log_prob'], vae.optimized_log_prob(images)
+    values['optimized_log_prob'], vae.optimized_log_prob(images, num_steps=4)
   )
+  other = vae.optimized_log_prob(images, num_steps=5)
+  assert (other.numpy() != values['optimized_log_prob'].numpy()).any()
   assert (score(values).numpy() >= 0).all()
 
 
@@ -401,8 +498,8 @@ def _categorical(num_values, shape, scale, spread=1.0):
   size = int(np.prod(shape))
   weights = np.random.default_rng(3).normal(0, scale, [2, size * num_values])
 
-  def decode(codes):
-    logits = tf.reshape(codes @ weights, [-1, *shape, num_values])
+  def decode(latents):
+    logits = tf.reshape(latents @ weights, [-1, *shape, num_values])
     return tfd.Independent(tfd.Categorical(logits=logits), 3)
 
   def encode(scaled):
@@ -449,18 +546,19 @@ def test_probabilities_of_all_images_add_up():
   images = np.stack(grid, axis=-1).reshape([-1, *shape]).astype(np.uint8)
   networks = _categorical(3, shape, scale=1.5)
   vae = tfp_ood.distributions.VariationalAutoencoder(
-    *networks, shape, num_values=3, log_prob_dtype=tf.float64
+    *networks,
+    shape,
+    num_values=3,
+    samples_per_pass=5000,
+    log_prob_dtype=tf.float64,
   )
   totals = {}
   for number in (1, 5, 50, 5000):
-    log_prob = tf.function(
-      functools.partial(vae.log_prob, num_importance_samples=number)
+    log_prob = functools.partial(
+      vae.log_prob, images, num_importance_samples=number
     )
-    bound = np.mean(
-      [log_prob(images, seed=seed) for seed in _seeded(20)], axis=0
-    )
+    bound = np.mean([log_prob(seed=seed) for seed in _seeded(4)], axis=0)
     totals[number] = np.exp(bound).sum()
-  # All images share the posterior, and so the noise: their bounds err together.
   assert totals[1] < totals[5] < totals[50] < totals[5000] < 1.01
   assert totals[1] < 0.7
   assert totals[5000] > 0.99
@@ -589,7 +687,163 @@ def test_a_seed_draws_noise_for_every_image():
   assert len(set(log_prob)) == 16
   np.testing.assert_array_equal(vae.log_prob(same, seed=[1, 2]), log_prob)
   assert (vae.log_prob(same, seed=3).numpy() != log_prob).all()
+  # Its own noise is one.
   assert len(set(np.round(vae.log_prob(same).numpy(), 9))) == 1
+
+
+@pytest.mark.parametrize('number', [1, 5])
+def test_the_noise_of_an_image_is_its_own(number):
+  vae = _tiny()
+
+  def noise_of(images):
+    return vae._noise(number, vae.check(images), None)
+
+  images = _images(40)
+  noise = noise_of(images)
+  assert noise.shape == [number, 40, _LATENT]
+  spec = tf.TensorSpec([None, *_SHAPE], tf.uint8)
+  for function in (
+    noise_of,
+    tf.function(noise_of, input_signature=[spec]),
+    tf.function(noise_of, jit_compile=True),
+  ):
+    np.testing.assert_array_equal(function(images), noise)
+    np.testing.assert_array_equal(function(images[::-1]), noise[:, ::-1])
+    np.testing.assert_array_equal(function(images[7:8]), noise[:, 7:8])
+  np.testing.assert_array_equal(noise_of(np.float32(images)), noise)
+  # That of other images, samples, components and steps is independent of it.
+  steps = [
+    vae._noise(number, vae.check(images), None, purpose=2 + step)
+    for step in range(3)
+  ]
+  every = np.ravel([noise, *steps])
+  # Of numbers of 23 bits, a few are the same by chance.
+  assert np.unique(every).size >= every.size - 2
+  assert stats.kstest(every, 'norm').pvalue > 1e-3
+
+
+@pytest.mark.parametrize('number', [1, 5])
+def test_the_mean_moves_with_the_seed_as_its_standard_error_says(number):
+  linear = _Linear(spread=1.5)
+  count, num_seeds = 256, 32
+  images = _images(count)
+  draws = np.stack(
+    [
+      _factor_analysis(
+        linear, num_importance_samples=number, noise_seed=seed
+      ).log_prob(images)
+      for seed in range(num_seeds)
+    ]
+  )
+  # Of independent noise, the mean has the variance of an image over their number.
+  expected = draws.var(axis=0, ddof=1).mean() / count
+  ratio = draws.mean(axis=1).var(ddof=1) / expected
+  low, high = stats.chi2.ppf([1e-5, 1 - 1e-5], num_seeds - 1) / (num_seeds - 1)
+  assert low < ratio < high
+
+
+# ---------------------------------------------------------------- pixels between
+
+
+_SQUARE = [4, 4, 1]
+
+
+def _differentiable(kind):
+  """A model in float64, whose encoder is linear and whose decoder is given."""
+  generator = np.random.default_rng(3)
+  gain = generator.normal(0, 0.3, [16, _LATENT])
+  weights = generator.normal(0, 0.3, [_LATENT, 64])
+
+  def encode(scaled):
+    loc = tf.reshape(scaled, [-1, 16]) @ gain
+    return tfd.MultivariateNormalDiag(loc, np.full(_LATENT, 0.5))
+
+  layer = tfp_ood.distributions.FlowDecoderLayer(
+    _SQUARE, num_levels=1, num_steps=1, hidden_channels=2, dtype=tf.float64
+  )
+  layer(np.zeros([1, 4, 4, 4]))
+  for variable in layer.trainable_variables:
+    variable.assign_add(generator.normal(0, 0.2, variable.shape))
+
+  def decode(latents):
+    outputs = latents @ weights
+    if kind == 'flow':
+      return layer(tf.reshape(outputs, [-1, 4, 4, 4])).tensor_distribution
+    number, make = tfp_ood.distributions.pixel_likelihood(kind)
+    if kind == 'categorical':
+      return make(tf.tile(tf.reshape(outputs, [-1, 4, 4, 4]), [1, 1, 1, 64]))
+    return make(tf.reshape(outputs[:, : 16 * number], [-1, 4, 4, number]))
+
+  model = (
+    tfp_ood.distributions.FlowVariationalAutoencoder
+    if kind == 'flow'
+    else tfp_ood.distributions.VariationalAutoencoder
+  )
+  network = tfp_ood.networks.FunctionNetwork
+  return model(
+    network(encode, []),
+    network(decode, [layer]),
+    _SQUARE,
+    num_importance_samples=3,
+    log_prob_dtype=tf.float64,
+  )
+
+
+@pytest.mark.parametrize(
+  'kind', ['gaussian', 'learned_gaussian', 'discretized_logistic', 'flow']
+)
+def test_gradients_by_pixels_are_those_of_differences(kind):
+  model = _differentiable(kind)
+  assert model.is_differentiable
+  images = _images(2, shape=_SQUARE)
+  floats = tf.cast(images, tf.float64)
+  np.testing.assert_array_equal(
+    model.continuous_log_prob(floats), model.log_prob(images)
+  )
+  between = floats + 0.5
+  with tf.GradientTape() as tape:
+    tape.watch(between)
+    log_prob = model.continuous_log_prob(between)
+  gradient = tape.gradient(log_prob, between).numpy().reshape([2, 16])
+  step, directions = 1e-4, np.eye(16).reshape([16, 1, *_SQUARE])
+  ahead, behind = (
+    model.continuous_log_prob(between + sign * step * directions)
+    for sign in (1, -1)
+  )
+  slopes = np.transpose(ahead - behind) / (2 * step)
+  np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8)
+
+  statistics = tfp_ood.stats.Statistics(model)
+  assert 'score_norm' in statistics.names
+  norm = statistics(floats, ['score_norm'])['score_norm']
+  # Upward alone: below a whole value the noise is another.
+  first, second = (
+    model.continuous_log_prob(floats + length * step * directions)
+    for length in (1, 2)
+  )
+  slopes = (4 * first - second - 3 * model.log_prob(images)) / (2 * step)
+  np.testing.assert_allclose(norm, np.linalg.norm(slopes, axis=0), rtol=1e-6)
+
+
+def test_whole_numbers_alone_have_no_gradient():
+  models = [
+    _differentiable('categorical'),
+    tfp_ood.distributions.autoencoder(
+      [8, 8, 1], 2, likelihood='categorical', hidden_channels=2, num_values=8
+    ),
+  ]
+  for model in models:
+    assert not model.is_differentiable
+    images = tf.zeros([2, *model.event_shape])
+    with pytest.raises(ValueError, match='likelihood is of whole numbers'):
+      model.continuous_log_prob(images)
+    statistics = tfp_ood.stats.Statistics(model)
+    assert 'score_norm' not in statistics.names
+    with pytest.raises(ValueError, match='is not differentiable'):
+      statistics(images, ['score_norm'])
+
+
+# ------------------------------------------------------------------------ pixels
 
 
 def test_terms_of_pixels_add_up_to_the_reconstruction():
@@ -618,6 +872,7 @@ def test_errors_of_images():
   vae = _tiny()
   with pytest.raises(ValueError, match=r'shape \[batch..., 2, 3, 1\], got'):
     vae.log_prob(_images(2, shape=[3, 2, 1]))
+  log_prob = tf.function(vae.log_prob)
   for value in (-1, 256, 0.5, np.nan):
     images = _images(2).astype(np.float32)
     images[1, 0, 0, 0] = value
@@ -631,7 +886,7 @@ def test_errors_of_images():
       with pytest.raises(ValueError, match='whole numbers from 0 to 255'):
         method(images)
     with pytest.raises(tf.errors.InvalidArgumentError, match='whole numbers'):
-      tf.function(_tiny(validate_args=True).log_prob)(tf.constant(images))
+      log_prob(tf.constant(images))
   with pytest.raises(ValueError, match='to encode must be'):
     vae.encode(_images(1)[0])
 
@@ -667,19 +922,20 @@ def test_errors_of_arguments():
   with pytest.raises(ValueError, match='`prior` is of float32'):
     prior = tfd.MultivariateNormalDiag(np.zeros(2, np.float32))
     make(encode, decode, _SHAPE, prior=prior)
-  for number in (0, 2.5):
-    with pytest.raises(ValueError, match='num_importance_samples must be a'):
-      make(encode, decode, _SHAPE, num_importance_samples=number)
+  for argument in (
+    'num_importance_samples',
+    'samples_per_pass',
+    'num_posterior_steps',
+  ):
+    for number in (0, 2.5):
+      with pytest.raises(ValueError, match=f'{argument} must be a Python int'):
+        make(encode, decode, _SHAPE, **{argument: number})
   with pytest.raises(ValueError, match='number of samples must be a Python'):
     _tiny().log_prob(_images(1), num_importance_samples=0)
   with pytest.raises(ValueError, match=r'`image_shape` must be \[height'):
     make(encode, decode, [6])
   with pytest.raises(ValueError, match='`num_values` must be a whole number'):
     make(encode, decode, _SHAPE, num_values=1)
-  with pytest.raises(ValueError, match="hold encoder, decoder, got .'both'"):
-    make(encode, decode, _SHAPE, batch_statistics=['both'])
-  with pytest.raises(ValueError, match='encoder has no .*AdaptiveBatchNorm'):
-    make(encode, decode, _SHAPE, batch_statistics=['encoder'])
 
 
 def test_variables_that_a_layer_hides_are_an_error():

@@ -68,6 +68,9 @@ class VampPrior(tfp.distributions.Distribution):
       validate_args: Python `bool`, as in TFP.
       allow_nan_stats: Python `bool`, as in TFP.
       name: Python `str` given to the operations.
+
+    Raises:
+      ValueError: if `raw_pseudo_inputs` has another shape.
     """
     parameters = dict(locals())
     with tf.name_scope(name) as name:
@@ -83,6 +86,13 @@ class VampPrior(tfp.distributions.Distribution):
         raw_pseudo_inputs = tf.Variable(noise, name='raw_pseudo_inputs')
         # So that a copy has the trained ones.
         parameters['raw_pseudo_inputs'] = raw_pseudo_inputs
+      if raw_pseudo_inputs.shape != [num_pseudo_inputs, *image_shape]:
+        raise ValueError(
+          f'{name}: `raw_pseudo_inputs` must have shape [num_pseudo_inputs, '
+          f'*image_shape], {[num_pseudo_inputs, *image_shape]}, got '
+          f'{raw_pseudo_inputs.shape}; with `raw_pseudo_inputs=None` there are '
+          'new ones.'
+        )
       self._raw_pseudo_inputs = raw_pseudo_inputs
       self._latent_shape = self._posteriors().event_shape
       super().__init__(
