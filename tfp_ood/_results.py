@@ -11,6 +11,7 @@ import numpy as np
 from tfp_ood._files import atomic_write
 
 __all__ = [
+  'plain_results',
   'read_results',
   'write_results',
 ]
@@ -40,11 +41,32 @@ def write_results(path, results):
   ...   read_results(path)
   {'svhn': {'auroc': 0.75}}
   """
-  if not isinstance(results, dict):
-    raise TypeError(f'`results` must be a dict, got {type(results).__name__}.')
-  plain = _to_json(results, 'results')
+  plain = plain_results(results)
   text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
   atomic_write(path, text + '\n')
+
+
+def plain_results(results):
+  """Returns results as `read_results` would, once they are written.
+
+  Args:
+    results: `dict`, as `write_results` takes it.
+
+  Returns:
+    `dict`, with lists where there were tuples and arrays.
+
+  Raises:
+    TypeError: If a key is not `str` or a value has no form in JSON.
+    ValueError: If a number is NaN or infinite.
+
+  #### Example
+
+  >>> plain_results({'sides': (28, 28)})
+  {'sides': [28, 28]}
+  """
+  if not isinstance(results, dict):
+    raise TypeError(f'`results` must be a dict, got {type(results).__name__}.')
+  return _to_json(results, 'results')
 
 
 def read_results(path):

@@ -11,7 +11,13 @@ from tensorflow_probability.python.bijectors import chain as tfp_chain
 from tensorflow_probability.python.bijectors import invert as tfp_invert
 from tensorflow_probability.python.internal import cache_util
 
-__all__ = ['bijector_cache', 'is_chain', 'is_invert', 'leaves_of_module']
+__all__ = [
+  'bijector_cache',
+  'inner_layers',
+  'is_chain',
+  'is_invert',
+  'leaves_of_module',
+]
 
 
 def is_chain(bijector):
@@ -57,6 +63,18 @@ def bijector_cache(forward_name, inverse_name):
   return cache_util.BijectorCacheWithGreedyAttrs(
     forward_name=forward_name, inverse_name=inverse_name
   )
+
+
+def inner_layers(layer):
+  """Returns the layers inside a layer, at any depth, each once.
+
+  Args:
+    layer: tf_keras or Keras 3 layer.
+
+  Returns:
+    List of layers of the same library.
+  """
+  return list(layer._flatten_layers(include_self=False))
 
 
 def leaves_of_module(module, kind):

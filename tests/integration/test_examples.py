@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import app, flags
-from integration.processes import EXAMPLES, run_python
+from integration.python_runs import EXAMPLES, run_python
 
 import tfp_ood
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 
 import pytest
-from integration.processes import EXAMPLES, run_python
+from integration.python_runs import EXAMPLES, run_python
 
 from tfp_ood import reporting
 

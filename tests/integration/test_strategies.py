@@ -7,28 +7,17 @@ what scripts in their own processes report.
 """
 
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import numpy as np
+import processes
 import pytest
 
-_TIMEOUT = 240
+pytestmark = pytest.mark.slow
 
-_COMMON = """
-import json
-import os
-import sys
-
-import numpy as np
-import tensorflow as tf
-import tf_keras
-
-import tfp_ood
-
-
+_COMMON = (
+  processes.TRAINING
+  + """
 def images(number, seed):
   generator = np.random.default_rng(seed)
   coarse = generator.uniform(0, 256, size=[number, 2, 2, 3])
@@ -37,8 +26,13 @@ def images(number, seed):
   return np.clip(fine, 0, 255).astype(np.uint8)
 
 
-def build(optimizer, seed=None):
-  # Without a seed the noise is fixed, and so the same on any devices.
+class FixedNoise(tfp_ood.training.DistributionModel):
+  # Each replica would draw its own: fixed noise is the same on any devices.
+  def example_losses(self, x, y, training):
+    return super().example_losses(x, y, training=False)
+
+
+def build(optimizer, kind=tfp_ood.training.DistributionModel):
   flow = tfp_ood.distributions.glow(
     [4, 4, 3],
     num_levels=1,
@@ -47,18 +41,9 @@ def build(optimizer, seed=None):
     seed=[0, 1],
     recompute=False,
   )
-  model = tfp_ood.training.DistributionModel(flow, seed=seed)
+  model = kind(flow, seed=3)
   model.compile(optimizer())
   return model
-
-
-def batches(images, batch_size=8):
-  dataset = tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
-  options = tf.data.Options()
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  return dataset.with_options(options)
 
 
 def sgd():
@@ -72,21 +57,39 @@ def adam():
 
 
 def weights(model):
-  return [v.numpy().tolist() for v in model.distribution.variables]
+  return values(model.distribution.variables)
+
+
+class Network(tf.Module):
+  # Normals around what a network makes, of other statistics in training.
+  def __init__(self):
+    super().__init__(name='network')
+    tf_keras.utils.set_random_seed(0)
+    regularizer = tf_keras.regularizers.L2(0.3)
+    inner = [
+      tf_keras.layers.Dense(3, 'tanh', kernel_regularizer=regularizer),
+      tf_keras.layers.BatchNormalization(momentum=0.5),
+      tf_keras.layers.Dense(3, name='frozen'),
+      tf_keras.layers.Dense(3, activity_regularizer='l2'),
+    ]
+    self.layers = tf_keras.Sequential([tf_keras.layers.Input([3]), *inner])
+    self.layers.get_layer('frozen').trainable = False
+    self.event_shape = tf.TensorShape([3])
+    self.dtype = tf.float32
+
+  def log_prob(self, x, training=False):
+    outputs = self.layers(x, training=training)
+    return -tf.reduce_sum((x - outputs) ** 2, axis=-1)
 
 
 class BeforeTraining(tf_keras.callbacks.Callback):
   def on_train_begin(self, logs=None):
     self.weights = weights(self.model)
 """
+)
 
 _MIRRORED = """
-tf.config.set_logical_device_configuration(
-  tf.config.list_physical_devices('CPU')[0],
-  [tf.config.LogicalDeviceConfiguration()] * 2,
-)
-tf.config.set_visible_devices([], 'GPU')
-strategy = tfp_ood.training.make_strategy('mirrored')
+strategy = two_replicas()
 report = {'num_replicas': strategy.num_replicas_in_sync}
 
 
@@ -99,14 +102,14 @@ def differences(model):
   ]
 
 
-def pair(optimizer, seed=None):
+def pair(make):
   with strategy.scope():
-    mirrored = build(optimizer, seed)
-  return mirrored, build(optimizer, seed)
+    mirrored = make()
+  return mirrored, make()
 
 
 data = images(32, 0)
-mirrored, single = pair(sgd)
+mirrored, single = pair(lambda: build(sgd, FixedNoise))
 report['initialized_before'] = [
   model.distribution.is_initialized for model in (mirrored, single)
 ]
@@ -177,7 +180,7 @@ for name, dataset in (
     ],
   }
 
-mirrored, single = pair(adam, seed=3)
+mirrored, single = pair(lambda: build(adam))
 before_training = BeforeTraining(), BeforeTraining()
 report['adam'] = {
   'losses': [
@@ -189,15 +192,98 @@ report['adam'] = {
   'initialized': [callback.weights for callback in before_training],
   'differences': differences(mirrored),
 }
-with open(sys.argv[1], 'w') as file:
-  json.dump(report, file)
+
+
+def regularized():
+  model = tfp_ood.training.DistributionModel(Network())
+  model.compile(tf_keras.optimizers.SGD(0.05))
+  return model
+
+
+pairs = pair(regularized)
+examples = np.random.default_rng(0).normal(size=[16, 3]).astype(np.float32)
+report['regularized'] = []
+for model in pairs:
+  before = weights(model)
+  losses = model.fit(batches(examples), epochs=2, verbose=0).history
+  report['regularized'].append({
+    'losses': losses['bits_per_dim'],
+    'weights': weights(model),
+    'moved': [
+      old != new for old, new in zip(before, weights(model), strict=True)
+    ],
+    'trained': [
+      any(v is t for t in model.trainable_variables)
+      for v in model.distribution.variables
+    ],
+  })
+
+
+class Overflowing(tf.Module):
+  # A normal, scored as impossible in any place beyond 50.
+  def __init__(self):
+    super().__init__(name='overflowing')
+    self.loc = tf.Variable([0.0, 0.0])
+    self.event_shape = tf.TensorShape([2])
+
+  def log_prob(self, x):
+    scale = tf.where(x[..., 0] > 50, np.inf, 1.0)
+    return -tf.reduce_sum((x - self.loc) ** 2, axis=-1) * scale
+
+
+examples = np.ones([40, 4, 2], np.float32)
+# One replica of two gets it.
+examples[10:13, 0] = 100.0
+with strategy.scope():
+  model = tfp_ood.training.DistributionModel(
+    Overflowing(), max_skipped_steps=5
+  )
+  model.compile(tfp_ood.training.adam(0.1))
+losses = model.fit(
+  batches(examples.reshape([160, 2]), 4),
+  verbose=0,
+  callbacks=[tfp_ood.training.StopOnNaN()],
+).history
+report['overflowing'] = {
+  'skipped': int(model.skipped_steps.numpy()),
+  'loss': losses['bits_per_dim'],
+  'differences': differences(model),
+  'loc': model.distribution.loc.numpy().tolist(),
+}
+
+
+def train():
+  with strategy.scope():
+    model = tfp_ood.training.DistributionModel(
+      tfp_ood.distributions.learned_normal([3])
+    )
+    model.compile(tfp_ood.training.adam(0.1))
+  data = batches(np.ones([24, 3], np.float32))
+  watch = tfp_ood.training.Watch(
+    model.distribution,
+    {'likelihood': tfp_ood.stats.NegativeLogLikelihood()},
+    data,
+    {'zeros': batches(np.zeros([11, 3], np.float32))},
+  )
+  record = tfp_ood.training.train_or_restore(
+    model, sys.argv[2], {}, data, minutes=2e-3, callbacks=[watch]
+  )
+  return {
+    'record': record,
+    'steps': int(model.optimizer.iterations.numpy()),
+    'weights': weights(model),
+  }
+
+
+report['trained'] = [train(), train()]
+write(report)
 """
 
 _WORKER = """
 index = json.loads(os.environ['TF_CONFIG'])['task']['index']
 strategy = tfp_ood.training.make_strategy('multi_worker')
 with strategy.scope():
-  model = build(adam, seed=3)
+  model = build(adam)
 # Other images on each worker, until the strategy deals out the batches.
 own = images(16, index)
 options = tf.data.Options()
@@ -222,47 +308,46 @@ alone = tfp_ood.distributions.glow(
   [4, 4, 3], num_levels=1, num_steps=2, hidden_channels=4, seed=[0, 1]
 )
 alone.initialize(np.concatenate([images(16, 0), images(16, 1)]))
-report['expected'] = [v.numpy().tolist() for v in alone.variables]
-with open(sys.argv[1], 'w') as file:
-  json.dump(report, file)
+report['expected'] = values(alone.variables)
+
+
+class Batchwise(Network):
+  def training_loss(self, x, seed):
+    return -self.log_prob(x, training=True)
+
+
+class Interrupt(tf_keras.callbacks.Callback):
+  def on_train_batch_end(self, batch, logs=None):
+    if int(self.model.optimizer.iterations.numpy()) == 5:
+      raise KeyboardInterrupt
+
+
+def train(folder, callbacks=()):
+  with strategy.scope():
+    model = tfp_ood.training.DistributionModel(Batchwise())
+    model.compile(tfp_ood.training.adam(1e-2))
+  batch = np.random.default_rng(0).normal(size=[8, 3]).astype(np.float32)
+  dataset = tf.data.Dataset.from_tensors(batch).repeat(4)
+  record = tfp_ood.training.train_or_restore(
+    model, folder, {'rate': 1e-2}, dataset, epochs=3, callbacks=callbacks
+  )
+  steps = int(model.optimizer.iterations.numpy())
+  return {'record': record, 'steps': steps, 'weights': weights(model)}
+
+
+sys.modules['tfp_ood.training.train_or_restore']._BACKUP_STEPS = 4
+# Folders of their own: one of them stays empty.
+own = f'{sys.argv[2]}_{index}'
+report['whole'] = train(own)
+report['files'] = sorted(os.listdir(own)) if os.path.exists(own) else []
+try:
+  train(sys.argv[2], [Interrupt()])
+except KeyboardInterrupt:
+  report['files_of_interrupted'] = sorted(os.listdir(sys.argv[2]))
+report['resumed'] = train(sys.argv[2])
+report['restored'] = train(sys.argv[2])
+write(report)
 """
-
-
-def _start(folder, name, script, tf_config=None):
-  """Starts a script; returns its process and the path of its report."""
-  path = folder / f'{name}.py'
-  path.write_text(_COMMON + script)
-  environment = {
-    **os.environ,
-    'TF_CPP_MIN_LOG_LEVEL': '2',
-    'CUDA_VISIBLE_DEVICES': '-1',
-  }
-  environment.pop('TF_CONFIG', None)
-  if tf_config is not None:
-    environment['TF_CONFIG'] = json.dumps(tf_config)
-  with open(folder / f'{name}.log', 'wb') as log:
-    process = subprocess.Popen(
-      [sys.executable, str(path), str(folder / f'{name}.json')],
-      env=environment,
-      stdout=log,
-      stderr=subprocess.STDOUT,
-    )
-  return process
-
-
-def _reports(folder, processes):
-  """Waits for scripts and returns their reports."""
-  try:
-    for name, process in processes.items():
-      returncode = process.wait(timeout=_TIMEOUT)
-      assert returncode == 0, (folder / f'{name}.log').read_text()[-4000:]
-  finally:
-    for process in processes.values():
-      process.kill()
-      process.wait()
-  return [
-    json.loads((folder / f'{name}.json').read_text()) for name in processes
-  ]
 
 
 def _assert_close(actual, expected, rtol, atol=0.0):
@@ -274,8 +359,8 @@ def _assert_close(actual, expected, rtol, atol=0.0):
 @pytest.fixture(scope='module', name='mirrored')
 def _mirrored(tmp_path_factory):
   folder = tmp_path_factory.mktemp('mirrored')
-  processes = {'mirrored': _start(folder, 'mirrored', _MIRRORED)}
-  return _reports(folder, processes)[0]
+  script = _COMMON + _MIRRORED
+  return processes.report(folder, 'mirrored', script, folder / 'trained')
 
 
 def test_mirrored_initialization_is_that_of_one_device(mirrored):
@@ -318,6 +403,32 @@ def test_fit_initializes_replicas_and_keeps_them_equal(mirrored):
   assert of_two != of_one
 
 
+def test_layers_of_keras_train_on_replicas_as_on_one_device(mirrored):
+  of_two, of_one = mirrored['regularized']
+  # Regularizers count once, whatever the number of replicas.
+  _assert_close(of_two['weights'], of_one['weights'], rtol=1e-4, atol=1e-6)
+  np.testing.assert_allclose(of_two['losses'], of_one['losses'], rtol=1e-4)
+  # What is frozen stays.
+  assert of_two['moved'] == of_two['trained'] == of_one['trained']
+  assert any(of_one['trained']) and not all(of_one['trained'])
+
+
+def test_replicas_skip_a_step_together(mirrored):
+  report = mirrored['overflowing']
+  assert report['skipped'] == 3
+  assert max(report['differences']) == 0
+  assert 0 < report['loss'][0] < 10
+  np.testing.assert_allclose(report['loc'], 1.0, atol=0.2)
+
+
+def test_replicas_train_by_the_clock_and_are_restored(mirrored):
+  first, second = mirrored['trained']
+  assert first['steps'] == first['record']['steps'] > 0
+  assert 0.12 <= first['record']['seconds'] < 10
+  assert first['record']['epochs'][-1]['auroc_likelihood_zeros'] in (0.0, 1.0)
+  assert second == {**first, 'steps': 0}
+
+
 @pytest.fixture(scope='module', name='workers')
 def _workers(tmp_path_factory):
   folder = tmp_path_factory.mktemp('workers')
@@ -327,19 +438,18 @@ def _workers(tmp_path_factory):
   addresses = [f'localhost:{one.getsockname()[1]}' for one in sockets]
   for one in sockets:
     one.close()
-  processes = {
-    f'worker_{index}': _start(
+  cluster = {'worker': addresses}
+  workers = {}
+  for index in range(2):
+    task = {'type': 'worker', 'index': index}
+    workers[f'worker_{index}'] = processes.start(
       folder,
       f'worker_{index}',
-      _WORKER,
-      {
-        'cluster': {'worker': addresses},
-        'task': {'type': 'worker', 'index': index},
-      },
+      _COMMON + _WORKER,
+      folder / 'trained',
+      TF_CONFIG=json.dumps({'cluster': cluster, 'task': task}),
     )
-    for index in range(2)
-  }
-  return _reports(folder, processes)
+  return processes.reports(folder, workers)
 
 
 def test_fit_initializes_workers_alike_from_all_data(workers):
@@ -362,3 +472,30 @@ def test_workers_evaluate_together(workers):
   first, second = (report['evaluate'] for report in workers)
   assert first == second
   assert np.isfinite(first['bits_per_dim'])
+
+
+def test_only_the_chief_writes_what_was_trained(workers):
+  chief, other = workers
+  assert chief['files'] == [
+    'configuration.json',
+    'epochs.csv',
+    'training.json',
+    'weights.data-00000-of-00001',
+    'weights.index',
+  ]
+  assert set(other['files']) <= {'backup'}
+  assert 'backup' in chief['files_of_interrupted']
+
+
+def test_workers_resume_and_restore_together(workers):
+  first, second = workers
+  for run in ('whole', 'resumed', 'restored'):
+    assert first[run]['weights'] == second[run]['weights']
+  assert first['whole']['steps'] == first['resumed']['steps'] == 12
+  # Statistics of batch normalization too, which each worker gathers by itself.
+  _assert_close(first['resumed']['weights'], first['whole']['weights'], 1e-5)
+  assert first['restored']['steps'] == second['restored']['steps'] == 0
+  assert first['restored']['weights'] == first['resumed']['weights']
+  assert first['restored']['record'] == second['restored']['record']
+  epochs = [epoch['epoch'] for epoch in second['resumed']['record']['epochs']]
+  assert epochs == [1, 2, 3]

@@ -1,84 +1,91 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of training variational autoencoders on several devices, and killed.
+"""Tests of training variational autoencoders on several devices, and killed."""
 
-Devices are set up before TensorFlow starts, and what is killed is a process:
-each test looks at what scripts in processes of their own report.
-"""
-
-import json
 import signal
 
-import conftest
 import numpy as np
+import processes
+import pytest
 
-_COMMON = """
-import json
-import os
+pytestmark = pytest.mark.slow
+
+_COMMON = (
+  processes.TRAINING
+  + """
 import signal
-import sys
-
-import numpy as np
-import tensorflow as tf
-import tf_keras
-
-import tfp_ood
 
 
-def build(**kwargs):
+def build(optimizer, **kwargs):
   vae = tfp_ood.distributions.variational_autoencoder(
     [8, 8, 1], latent_size=3, hidden_channels=2, seed=1, **kwargs
   )
-  return tfp_ood.training.VariationalModel(vae, warmup_steps=4)
+  model = tfp_ood.training.VariationalModel(vae, warmup_steps=4)
+  model.compile(optimizer)
+  return model
 
 
-def batches(count):
+def images(count):
   generator = np.random.default_rng(0)
-  images = generator.integers(0, 256, [count, 8, 8, 1]).astype(np.uint8)
-  dataset = tf.data.Dataset.from_tensor_slices(images).batch(8)
-  options = tf.data.Options()
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  return dataset.with_options(options)
+  return generator.integers(0, 256, [count, 8, 8, 1]).astype(np.uint8)
 
 
 def weights(model):
-  return [v.numpy().tolist() for v in model.distribution.trainable_variables]
-
-
-def write(report):
-  with open(sys.argv[1], 'w') as file:
-    json.dump(report, file)
+  return values(model.distribution.trainable_variables)
 """
+)
 
 # Each replica draws its own noise, so that losses of training agree only roughly;
 # evaluation takes the fixed noise.
 _MIRRORED = (
   _COMMON
   + """
-tf.config.set_logical_device_configuration(
-  tf.config.list_physical_devices('CPU')[0],
-  [tf.config.LogicalDeviceConfiguration()] * 2,
-)
-strategy = tfp_ood.training.make_strategy('mirrored')
+strategy = two_replicas()
+
+
+def pair():
+  return build(tf_keras.optimizers.SGD(0.01), batch_normalization=False)
+
+
 with strategy.scope():
-  mirrored = build(batch_normalization=False)
-  mirrored.compile(tf_keras.optimizers.SGD(0.01))
-single = build(batch_normalization=False)
-single.compile(tf_keras.optimizers.SGD(0.01))
+  mirrored = pair()
+single = pair()
+data = batches(images(11))
 before = [
-  model.evaluate(batches(11), verbose=0, return_dict=True)
+  model.evaluate(data, verbose=0, return_dict=True)
   for model in (mirrored, single)
 ]
 histories = [
-  model.fit(batches(11), epochs=3, verbose=0).history
-  for model in (mirrored, single)
+  model.fit(data, epochs=3, verbose=0).history for model in (mirrored, single)
 ]
+
+
+def introspective():
+  vae = tfp_ood.distributions.variational_autoencoder(
+    [8, 8, 1], latent_size=3, hidden_channels=2, seed=1
+  )
+  model = tfp_ood.training.SoftIntrospectiveModel(vae, num_vae_steps=2)
+  adams = [tfp_ood.training.adam(1e-2, ema_momentum=0.5) for _ in range(2)]
+  model.compile(*adams)
+  return model
+
+
+with strategy.scope():
+  model = introspective()
+history = model.fit(data, epochs=3, verbose=0).history
 write({
   'num_replicas': strategy.num_replicas_in_sync,
   'before': before,
   'histories': histories,
+  'introspective': history,
+  'steps': [
+    int(optimizer.iterations.numpy())
+    for optimizer in (model.optimizer.encoder, model.optimizer.decoder)
+  ],
+  'differences': [
+    float(np.max(np.abs(np.subtract(*[v.numpy() for v in variable.values]))))
+    for variable in model.distribution.trainable_variables
+  ],
 })
 """
 )
@@ -92,35 +99,24 @@ class Kill(tf_keras.callbacks.Callback):
       os.kill(os.getpid(), signal.SIGKILL)
 
 
-model = build()
-model.compile(tfp_ood.training.adam(1e-2))
-model.fit(
+def train(callbacks):
+  model = build(tfp_ood.training.adam(1e-2))
   # Keras starts a data set anew: its batches are all alike.
-  batches(8).repeat(4),
-  epochs=2,
-  verbose=0,
-  callbacks=[
-    tf_keras.callbacks.BackupAndRestore(sys.argv[2], save_freq=1),
-    Kill(),
-  ],
-)
-write({
-  'steps': int(model.optimizer.iterations.numpy()), 'weights': weights(model)
-})
+  model.fit(
+    batches(images(8)).repeat(4), epochs=2, verbose=0, callbacks=callbacks
+  )
+  steps = int(model.optimizer.iterations.numpy())
+  return {'steps': steps, 'weights': weights(model)}
+
+
+backup = tf_keras.callbacks.BackupAndRestore(sys.argv[2], save_freq=1)
+write({'killed': train([backup, Kill()]), 'whole': train([])})
 """
 )
 
 
-def _run(script, folder, *arguments):
-  path = folder / 'script.py'
-  path.write_text(script)
-  return conftest.run_python([path, *map(str, arguments)], folder)
-
-
 def test_mirrored_training_falls_as_that_of_one_device(tmp_path):
-  result = _run(_MIRRORED, tmp_path, tmp_path / 'report.json')
-  assert result.returncode == 0, result.stderr[-4000:]
-  report = json.loads((tmp_path / 'report.json').read_text())
+  report = processes.report(tmp_path, 'mirrored', _MIRRORED)
   assert report['num_replicas'] == 2
   of_two, of_one = report['before']
   for name, value in of_one.items():
@@ -130,22 +126,26 @@ def test_mirrored_training_falls_as_that_of_one_device(tmp_path):
   np.testing.assert_allclose(of_two['loss'], of_one['loss'], rtol=5e-2)
   for name, values in of_two.items():
     assert np.isfinite(values).all(), name
+  # The introspective model too, whose replicas stay equal.
+  assert report['steps'] == [6, 6]
+  assert max(report['differences']) == 0
+  for name, values in report['introspective'].items():
+    assert np.isfinite(values).all(), name
+  assert report['introspective']['kl_fake'][0] == 0
+  assert report['introspective']['kl_fake'][-1] > 0
 
 
 def test_what_was_killed_goes_on_as_if_it_were_not(tmp_path):
-  reports = {}
-  for name, kills in (('whole', [99]), ('killed', [3, 99])):
-    folder = tmp_path / name
-    folder.mkdir()
-    for step in kills:
-      result = _run(
-        _KILLED, folder, folder / 'report.json', folder / 'backup', step
-      )
-      expected = -signal.SIGKILL if step == 3 else 0
-      assert result.returncode == expected, result.stderr[-4000:]
-    reports[name] = json.loads((folder / 'report.json').read_text())
-  assert reports['killed']['steps'] == reports['whole']['steps'] == 8
+  if not hasattr(signal, 'SIGKILL'):
+    pytest.skip('No SIGKILL on this system.')
+  backup = tmp_path / 'backup'
+  nothing = processes.report(
+    tmp_path, 'killed', _KILLED, backup, 3, returncode=-signal.SIGKILL
+  )
+  assert nothing is None
+  report = processes.report(tmp_path, 'resumed', _KILLED, backup, 99)
+  assert report['killed']['steps'] == report['whole']['steps'] == 8
   for one, other in zip(
-    reports['killed']['weights'], reports['whole']['weights'], strict=True
+    report['killed']['weights'], report['whole']['weights'], strict=True
   ):
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)

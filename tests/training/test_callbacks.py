@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
+import training_helpers as helpers
 
 import tfp_ood
 
@@ -23,13 +24,10 @@ def _model(learning_rate=0.1, ema_momentum=None):
   log_scale = tf.Variable([1.0, 1.0], name='log_scale')
   scale = tfp.util.DeferredTensor(log_scale, tf.exp)
   normal = tfd.Independent(tfd.Normal(loc, scale), 1)
-  model = tfp_ood.training.DistributionModel(normal, seed=None)
-  model.compile(
-    tfp_ood.training.adam(
-      learning_rate, warmup_steps=3, ema_momentum=ema_momentum
-    )
+  adam = tfp_ood.training.adam(
+    learning_rate, warmup_steps=3, ema_momentum=ema_momentum
   )
-  return model
+  return helpers.compiled(normal, adam)
 
 
 def _dataset(num_batches):
@@ -52,16 +50,6 @@ class _Clock(tf_keras.callbacks.Callback):
 
   def on_train_batch_begin(self, batch, logs=None):
     self.now += self._seconds
-
-
-class _InterruptAt(tf_keras.callbacks.Callback):
-  def __init__(self, step):
-    super().__init__()
-    self._step = step
-
-  def on_train_batch_end(self, batch, logs=None):
-    if int(self.model.optimizer.iterations) == self._step:
-      raise KeyboardInterrupt
 
 
 # ---------------------------------------------------------------- StopOnNaN
@@ -103,9 +91,10 @@ def test_time_limit_stops_and_does_not_count_the_first_step(monkeypatch):
   clock = _Clock(monkeypatch, _TIME_LIMIT)
   model = _model()
   limit = tfp_ood.training.TimeLimit(minutes=10 / 60)
+  assert limit.seconds == 0.0
   model.fit(_dataset(7), epochs=99, verbose=0, callbacks=[clock, limit])
   assert int(model.optimizer.iterations) == 11
-  assert float(model.training_seconds) == 10.0
+  assert float(model.training_seconds) == limit.seconds == 10.0
 
 
 def test_time_limit_counts_what_an_earlier_run_has_used(monkeypatch):
@@ -133,6 +122,54 @@ def test_one_time_limit_for_two_fits(monkeypatch):
   assert float(model.training_seconds) == 12.0
 
 
+def test_without_a_limit_the_time_is_measured(monkeypatch):
+  clock = _Clock(monkeypatch, _TIME_LIMIT)
+  model = _model()
+  limit = tfp_ood.training.TimeLimit()
+  model.fit(
+    _dataset(7),
+    validation_data=_dataset(3),
+    epochs=2,
+    verbose=0,
+    callbacks=[clock, limit],
+  )
+  assert int(model.optimizer.iterations) == 14
+  assert float(model.training_seconds) == limit.seconds == 13.0
+
+
+def test_validation_does_not_count(monkeypatch):
+  clock = _Clock(monkeypatch, _TIME_LIMIT)
+
+  class _SlowValidation(tf_keras.callbacks.Callback):
+    def on_test_begin(self, logs=None):
+      clock.now += 1000.0
+
+  model = _model()
+  limit = tfp_ood.training.TimeLimit(minutes=1)
+  model.fit(
+    _dataset(7),
+    validation_data=_dataset(3),
+    epochs=2,
+    verbose=0,
+    callbacks=[clock, _SlowValidation(), limit],
+  )
+  assert limit.seconds == 13.0
+
+
+def test_any_keras_model_is_stopped_in_time(monkeypatch):
+  clock = _Clock(monkeypatch, _TIME_LIMIT)
+  layers = [tf_keras.layers.Input([2]), tf_keras.layers.Dense(2)]
+  model = tf_keras.Sequential(layers)
+  model.compile('sgd', 'mse', run_eagerly=True)
+  limit = tfp_ood.training.TimeLimit(minutes=10 / 60)
+  data = np.zeros([28, 2], np.float32)
+  model.fit(
+    data, data, batch_size=4, epochs=99, verbose=0, callbacks=[clock, limit]
+  )
+  assert int(model.optimizer.iterations) == 11
+  assert limit.seconds == 10.0
+
+
 def test_time_limit_by_the_real_clock():
   model = _model()
   limit = tfp_ood.training.TimeLimit(minutes=0.2 / 60)
@@ -154,6 +191,10 @@ def test_time_limit_refuses_several_workers():
   callback.set_model(types.SimpleNamespace(distribute_strategy=strategy))
   with pytest.raises(ValueError, match='several workers.*number of epochs'):
     callback.on_train_begin()
+  # To measure alone is no harm.
+  callback = tfp_ood.training.TimeLimit()
+  callback.set_model(types.SimpleNamespace(distribute_strategy=strategy))
+  callback.on_train_begin()
 
 
 # ----------------------------------------------------------------- Progress
@@ -199,10 +240,6 @@ def test_progress_prints_now_and_then(capsys, monkeypatch):
 # --------------------------------------------------------- Keras's callbacks
 
 
-def _weights(model):
-  return [variable.numpy() for variable in model.distribution.variables]
-
-
 @pytest.mark.parametrize('ema_momentum', [None, 0.8])
 def test_an_interrupted_run_ends_where_it_would_have(tmp_path, ema_momentum):
   expected = _model(ema_momentum=ema_momentum)
@@ -217,7 +254,7 @@ def test_an_interrupted_run_ends_where_it_would_have(tmp_path, ema_momentum):
       _dataset(5),
       epochs=4,
       verbose=0,
-      callbacks=[backup(), _InterruptAt(12)],
+      callbacks=[backup(), helpers.InterruptAt(12)],
     )
   resumed = _model(ema_momentum=ema_momentum)
   resumed.training_seconds.assign(-1.0)
@@ -226,20 +263,22 @@ def test_an_interrupted_run_ends_where_it_would_have(tmp_path, ema_momentum):
   assert history.epoch == [2, 3]
   assert int(resumed.optimizer.iterations) == 20
   assert float(resumed.training_seconds) == 0.0
-  for actual, wanted in zip(_weights(resumed), _weights(expected), strict=True):
-    np.testing.assert_allclose(actual, wanted, rtol=1e-6)
+  helpers.assert_all_close(
+    resumed.distribution.variables,
+    expected.distribution.variables,
+    rtol=1e-6,
+  )
 
 
 def test_a_flow_resumes_with_its_weights_and_its_noise(tmp_path):
-  images = np.random.default_rng(0).integers(0, 256, [16, 4, 4, 3], np.uint8)
-  dataset = tf.data.Dataset.from_tensor_slices(images).batch(8)
+  dataset = helpers.batches(helpers.smooth_images(16, [4, 4, 1]), 8)
 
   def fit(epochs, *callbacks):
     flow = tfp_ood.distributions.glow(
-      [4, 4, 3], num_levels=1, num_steps=2, hidden_channels=4, seed=[0, 1]
+      [4, 4, 1], num_levels=1, num_steps=2, hidden_channels=2, seed=[0, 1]
     )
-    model = tfp_ood.training.DistributionModel(flow)
-    model.compile(tfp_ood.training.adam(1e-2, ema_momentum=0.5))
+    adam = tfp_ood.training.adam(1e-2, ema_momentum=0.5)
+    model = helpers.compiled(flow, adam)
     backup = tf_keras.callbacks.BackupAndRestore(
       tmp_path / f'{epochs}', delete_checkpoint=False
     )
@@ -252,14 +291,18 @@ def test_a_flow_resumes_with_its_weights_and_its_noise(tmp_path):
     return model
 
   expected = fit(4)
-  fit(5, _InterruptAt(5))
+  fit(5, helpers.InterruptAt(5))
   # The same folder, of the run of which two epochs were saved.
   (tmp_path / '4').rename(tmp_path / 'whole')
   (tmp_path / '5').rename(tmp_path / '4')
   resumed = fit(4)
   assert int(resumed.optimizer.iterations) == 8
-  for actual, wanted in zip(_weights(resumed), _weights(expected), strict=True):
-    np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-6)
+  helpers.assert_all_close(
+    resumed.distribution.variables,
+    expected.distribution.variables,
+    rtol=1e-4,
+    atol=1e-6,
+  )
 
 
 @pytest.mark.parametrize('keep', [0.0, 0.3])

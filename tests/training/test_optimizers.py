@@ -1,12 +1,14 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of the optimizer."""
+"""Tests of the optimizer and its learning rates."""
+
+import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-import tf_keras
+import training_helpers as helpers
 
 import tfp_ood
 
@@ -17,9 +19,7 @@ def _model(optimizer):
   """Fits the mean of two normals with unit variance, from zero."""
   loc = tf.Variable([0.0, 0.0], name='loc')
   normal = tfd.Independent(tfd.Normal(loc, 1.0), 1)
-  model = tfp_ood.training.DistributionModel(normal, seed=None)
-  model.compile(optimizer)
-  return model, loc
+  return helpers.compiled(normal, optimizer), loc
 
 
 def _dataset(num_batches, value=10.0):
@@ -27,14 +27,8 @@ def _dataset(num_batches, value=10.0):
   return tf.data.Dataset.from_tensors(batch).repeat(num_batches)
 
 
-class _Record(tf_keras.callbacks.Callback):
-  def __init__(self, variable):
-    super().__init__()
-    self.values = []
-    self._variable = variable
-
-  def on_train_batch_end(self, batch, logs=None):
-    self.values.append(self._variable.numpy())
+def _record(variable):
+  return helpers.Record(lambda logs: variable.numpy())
 
 
 def test_warm_up_rises_linearly_and_stays():
@@ -66,7 +60,7 @@ def test_warm_up_scales_the_steps():
   for warmup_steps in (0, 4):
     optimizer = tfp_ood.training.adam(0.1, warmup_steps=warmup_steps)
     model, loc = _model(optimizer)
-    record = _Record(loc)
+    record = _record(loc)
     model.fit(_dataset(3), verbose=0, callbacks=[record])
     paths.append(np.diff(record.values, axis=0, prepend=0.0))
   plain, warm = paths
@@ -92,7 +86,7 @@ def test_clipping_bounds_the_norm_over_all_variables():
 def test_after_fit_the_weights_are_the_moving_average():
   momentum = 0.8
   model, loc = _model(tfp_ood.training.adam(0.5, ema_momentum=momentum))
-  record = _Record(loc)
+  record = _record(loc)
   model.fit(_dataset(6), epochs=2, verbose=0, callbacks=[record])
   assert len(record.values) == 12
   average = np.zeros(2)
@@ -104,7 +98,7 @@ def test_after_fit_the_weights_are_the_moving_average():
 
 def test_without_momentum_the_weights_are_the_last():
   model, loc = _model(tfp_ood.training.adam(0.5))
-  record = _Record(loc)
+  record = _record(loc)
   model.fit(_dataset(6), verbose=0, callbacks=[record])
   np.testing.assert_array_equal(loc, record.values[-1])
 
@@ -118,7 +112,7 @@ def _apply_zero_gradients(optimizer, variables, steps=1):
 @pytest.mark.parametrize('steps', [1, 3])
 def test_weight_decay_shrinks_kernels_and_nothing_else(steps):
   flow = tfp_ood.distributions.glow(
-    [8, 8, 3], num_levels=2, num_steps=2, hidden_channels=4, seed=1
+    [8, 8, 1], num_levels=2, num_steps=2, hidden_channels=2, seed=1
   )
   random = np.random.default_rng(0)
   for variable in flow.trainable_variables:
@@ -170,3 +164,41 @@ def test_the_configuration_makes_the_same_optimizer(warmup_steps):
     assert schedule['config'] == {'learning_rate': 2e-3, 'num_steps': 10}
   else:
     np.testing.assert_allclose(schedule, 2e-3, rtol=1e-6)
+
+
+# ------------------------------------------------------------------- one cycle
+
+
+def test_one_cycle_rises_for_a_quarter_and_falls_as_a_cosine():
+  schedule = tfp_ood.training.one_cycle(0.5, num_steps=400)
+  rates = [float(schedule(step)) for step in range(0, 401, 25)]
+  rise = [0.02 + 0.48 * share for share in (0, 0.25, 0.5, 0.75)]
+  fall = [
+    0.0005 + 0.4995 * (1 + math.cos(math.pi * index / 12)) / 2
+    for index in range(13)
+  ]
+  np.testing.assert_allclose(rates, rise + fall, rtol=1e-5)
+  assert max(rates) == 0.5
+  # It stays where it has ended: at a thousandth.
+  np.testing.assert_allclose(float(schedule(10_000)), 0.0005, rtol=1e-5)
+
+
+@pytest.mark.parametrize('num_steps', [1, 2, 3, 5])
+def test_one_cycle_of_a_few_steps_goes_up_and_down(num_steps):
+  schedule = tfp_ood.training.one_cycle(1e-2, num_steps)
+  rates = [float(schedule(step)) for step in range(num_steps + 1)]
+  assert all(0 < rate <= 1.0001e-2 for rate in rates)
+  np.testing.assert_allclose(rates[1], 1e-2, rtol=1e-6)
+  if num_steps > 1:
+    np.testing.assert_allclose(rates[-1], 1e-5, rtol=1e-3)
+
+
+def test_one_cycle_sets_the_lengths_of_steps():
+  schedule = tfp_ood.training.one_cycle(0.1, num_steps=8)
+  model, loc = _model(tfp_ood.training.adam(schedule))
+  record = _record(loc)
+  model.fit(_dataset(4), verbose=0, callbacks=[record])
+  steps = np.diff(record.values, axis=0, prepend=0.0)[:, 0]
+  # Adam's first steps are the rate long, whatever the gradient.
+  expected = [float(schedule(step)) for step in range(4)]
+  np.testing.assert_allclose(steps, expected, rtol=0.02)

@@ -4,11 +4,13 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
+import training_helpers as helpers
 
 import tfp_ood
 
@@ -38,15 +40,11 @@ _METRICS = {
 
 
 def _images(number, side=8):
-  generator = np.random.default_rng(0)
-  coarse = generator.uniform(0, 256, size=[number, 2, 2, 1])
-  fine = coarse.repeat(side // 2, axis=1).repeat(side // 2, axis=2)
-  fine += generator.normal(0, 10, size=fine.shape)
-  return np.clip(fine, 0, 255).astype(np.uint8)
+  return helpers.smooth_images(number, [side, side, 1])
 
 
 def _batches(images, batch_size=16):
-  return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+  return helpers.batches(images, batch_size)
 
 
 def _vae(image_shape=_SHAPE, **kwargs):
@@ -55,9 +53,10 @@ def _vae(image_shape=_SHAPE, **kwargs):
   )
 
 
-def _compiled(distribution, rates=(1e-3, 1e-3), **kwargs):
+def _compiled(distribution, rates=(1e-3, 1e-3), run_eagerly=True, **kwargs):
   model = tfp_ood.training.SoftIntrospectiveModel(distribution, **kwargs)
-  model.compile(*map(tfp_ood.training.adam, rates))
+  optimizers = map(tfp_ood.training.adam, rates)
+  model.compile(*optimizers, run_eagerly=run_eagerly)
   return model
 
 
@@ -92,27 +91,24 @@ class _Decoder(tf.Module):
     return tfd.Independent(tfd.Normal(loc, scale), 3)
 
 
-def _linear(**kwargs):
+def _linear(optimizers, run_eagerly=True, **kwargs):
   distribution = tfp_ood.distributions.VariationalAutoencoder(
     _Encoder(), _Decoder(), _PIXELS, log_prob_dtype=tf.float64
   )
-  return tfp_ood.training.SoftIntrospectiveModel(
+  model = tfp_ood.training.SoftIntrospectiveModel(
     distribution, **{**_BETAS, **kwargs}
   )
+  model.compile(*optimizers, run_eagerly=run_eagerly)
+  return model
 
 
-def _parameters(module):
-  return {
-    variable.name.split(':')[0]: variable.numpy()
-    for variable in module.variables
-  }
+def _sgds(*rates):
+  return [tf_keras.optimizers.SGD(rate) for rate in rates]
 
 
 def _values(model):
-  return [
-    [v.numpy() for v in network.variables]
-    for network in (model.distribution.encoder, model.distribution.decoder)
-  ]
+  networks = (model.distribution.encoder, model.distribution.decoder)
+  return [helpers.values(network.variables) for network in networks]
 
 
 def _encode(encoder, images, noise):
@@ -176,12 +172,16 @@ def _numeric_gradients(function, parameters):
 @pytest.mark.parametrize('has_fakes', [True, False])
 @pytest.mark.parametrize('rates', [(0.5, 0.0), (0.0, 20.0), (0.5, 20.0)])
 def test_a_step_descends_each_loss_in_its_own_variables(rates, has_fakes):
-  model = _linear(num_vae_steps=0 if has_fakes else 1)
-  model.compile(*map(tf_keras.optimizers.SGD, rates))
+  model = _linear(
+    _sgds(*rates),
+    # One of them as a graph.
+    run_eagerly=not (all(rates) and has_fakes),
+    num_vae_steps=0 if has_fakes else 1,
+  )
   generator = np.random.default_rng(2)
   pixels = generator.integers(60, 200, [5, *_PIXELS]).astype(np.uint8)
   images = pixels.reshape([5, _SIZE]).astype(np.float64)
-  seeds = tfp.random.split_seed(model._fresh_seed()['seed'], n=6)
+  seeds = tfp.random.split_seed(model.fresh_seed(), n=6)
   noise = [
     tf.random.stateless_normal([5, _LATENT], s, dtype=tf.float64, alg='philox')
     for s in seeds
@@ -240,8 +240,7 @@ def test_a_step_descends_each_loss_in_its_own_variables(rates, has_fakes):
 
 
 def test_the_exponential_stays_finite():
-  model = _linear(beta_negative=1e30)
-  model.compile(*[tf_keras.optimizers.SGD(0.0) for _ in range(2)])
+  model = _linear(_sgds(0.0, 0.0), beta_negative=1e30)
   pixels = np.full([3, *_PIXELS], 200, np.uint8)
   history = model.fit(tf.data.Dataset.from_tensors(pixels), verbose=0).history
   assert history['exp_elbo_fake'] == [0]
@@ -251,13 +250,25 @@ def test_the_exponential_stays_finite():
 # -------------------------------------------------------------- with networks
 
 
-def test_fit_lowers_the_loss_and_moves_every_variable():
-  model = _compiled(_vae(), (1e-2, 1e-2), beta_negative=16.0, num_vae_steps=4)
-  before = [variable.numpy() for variable in model.distribution.variables]
-  dataset = _batches(_images(64))
+_OPTIONS = dict(beta_negative=16.0, num_vae_steps=2, max_skipped_steps=1)
+
+
+@pytest.fixture(scope='module', name='trained')
+def _trained():
+  """A model that was trained as a graph, under a strategy of one device."""
+  with tf.distribute.MirroredStrategy(['CPU:0']).scope():
+    model = _compiled(_vae(), (1e-2, 1e-2), run_eagerly=False, **_OPTIONS)
+  before = helpers.values(model.distribution.variables)
+  # The last batch of an epoch is smaller.
+  dataset = _batches(_images(52), 32)
   history = model.fit(
-    dataset, epochs=8, verbose=0, validation_data=dataset
+    dataset, epochs=16, verbose=0, validation_data=dataset
   ).history
+  return model, before, history
+
+
+def test_fit_lowers_the_loss_and_moves_every_variable(trained):
+  model, before, history = trained
   measured = {name for name in history if not name.startswith('val_')}
   assert measured == _METRICS
   assert {name[4:] for name in set(history) - measured} == {
@@ -274,6 +285,17 @@ def test_fit_lowers_the_loss_and_moves_every_variable():
   # The statistics of batch normalization too.
   for variable, old in zip(model.distribution.variables, before, strict=True):
     assert np.abs(variable.numpy() - old).max() > 1e-6, variable.name
+
+
+def test_a_strategy_changes_nothing(trained):
+  _, _, history = trained
+  single = _compiled(_vae(), (1e-2, 1e-2), **_OPTIONS)
+  dataset = _batches(_images(52), 32)
+  expected = single.fit(dataset, epochs=2, verbose=0).history
+  for name, values in expected.items():
+    np.testing.assert_allclose(
+      history[name][:2], values, rtol=1e-3, err_msg=name
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,7 +343,7 @@ def test_evaluation_is_that_of_the_variational_model():
   model = _compiled(vae, beta_kl=3.0)
   scores = model.evaluate(_batches(images, 7), verbose=0, return_dict=True)
   other = tfp_ood.training.VariationalModel(vae, beta=3.0)
-  other.compile()
+  other.compile(run_eagerly=True)
   expected = other.evaluate(_batches(images, 7), verbose=0, return_dict=True)
   assert scores == pytest.approx(expected)
   np.testing.assert_allclose(
@@ -332,9 +354,7 @@ def test_evaluation_is_that_of_the_variational_model():
 def test_a_step_that_is_not_finite_is_skipped_once():
   bad = np.full([4, *_PIXELS], np.nan)
   good = np.full([4, *_PIXELS], 100.0)
-  rates = [tf_keras.optimizers.SGD(0.1) for _ in range(2)]
-  model = _linear(max_skipped_steps=1)
-  model.compile(*rates)
+  model = _linear(_sgds(0.1, 0.1), max_skipped_steps=1)
   before = _values(model)
   dataset = tf.data.Dataset.from_tensor_slices([bad])
   history = model.fit(dataset, verbose=0).history
@@ -350,20 +370,20 @@ def test_a_step_that_is_not_finite_is_skipped_once():
   assert np.isnan(model.fit(dataset, verbose=0).history['encoder_loss'])
 
 
-def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
-  class _Stop(tf_keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-      if int(self.model.optimizer.iterations.numpy()) == 3:
-        raise KeyboardInterrupt
-
+@pytest.mark.parametrize('ema_momentum', [None, 0.8])
+def test_resuming_gives_the_weights_of_an_uninterrupted_run(
+  tmp_path, ema_momentum
+):
   # Keras starts a data set anew: its batches are all alike.
   pixels = np.random.default_rng(0).integers(0, 256, [4, *_PIXELS])
   dataset = tf.data.Dataset.from_tensors(pixels.astype(np.uint8)).repeat(4)
 
   def fit(*callbacks):
     # Fakes come after the interruption: their count goes on too.
-    model = _linear(num_vae_steps=4, warmup_steps=6)
-    model.compile(*[tfp_ood.training.adam(1e-2) for _ in range(2)])
+    adams = [
+      tfp_ood.training.adam(1e-2, ema_momentum=ema_momentum) for _ in range(2)
+    ]
+    model = _linear(adams, num_vae_steps=4, warmup_steps=6)
     model.fit(dataset, epochs=2, verbose=0, callbacks=list(callbacks))
     return model
 
@@ -372,25 +392,70 @@ def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
 
   whole = fit()
   with pytest.raises(KeyboardInterrupt):
-    fit(backup(), _Stop())
+    fit(backup(), helpers.InterruptAt(3))
   resumed = fit(backup())
-  assert int(resumed.optimizer.iterations) == 8
-  assert int(resumed.decoder_optimizer.iterations) == 8
-  for variable, other in zip(
-    resumed.distribution.variables, whole.distribution.variables, strict=True
-  ):
-    np.testing.assert_allclose(variable, other, rtol=1e-9)
+  for part in ('encoder', 'decoder'):
+    optimizer = getattr(resumed.optimizer, part)
+    assert int(optimizer.iterations) == 8
+    expected = getattr(whole.optimizer, part)
+    helpers.assert_all_close(optimizer.variables, expected.variables, rtol=1e-9)
+  helpers.assert_all_close(
+    resumed.distribution.variables, whole.distribution.variables, rtol=1e-9
+  )
 
 
-def test_a_strategy_changes_nothing():
-  strategy = tf.distribute.MirroredStrategy(['CPU:0'])
-  with strategy.scope():
-    mirrored = _compiled(_vae(), num_vae_steps=1, max_skipped_steps=1)
-  single = _compiled(_vae(), num_vae_steps=1, max_skipped_steps=1)
-  dataset = _batches(_images(23), 8)
-  histories = [m.fit(dataset, verbose=0).history for m in (mirrored, single)]
-  for name, values in histories[0].items():
-    np.testing.assert_allclose(values, histories[1][name], rtol=1e-4)
+def test_both_networks_end_with_averages_of_their_weights():
+  momenta = {'encoder': 0.7, 'decoder': 0.9}
+  model = _linear(
+    [tfp_ood.training.adam(0.1, ema_momentum=m) for m in momenta.values()]
+  )
+  parts = {part: getattr(model.distribution, part) for part in momenta}
+  averages = {part: parts[part].offset.numpy() for part in parts}
+  record = helpers.Record(
+    lambda logs: {part: parts[part].offset.numpy() for part in parts}
+  )
+  pixels = np.random.default_rng(0).integers(0, 256, [16, *_PIXELS])
+  model.fit(
+    pixels.astype(np.uint8), batch_size=4, verbose=0, callbacks=[record]
+  )
+  assert len(record.values) == 4
+  for part, momentum in momenta.items():
+    for value in record.values:
+      averages[part] = momentum * averages[part] + (1 - momentum) * value[part]
+    np.testing.assert_allclose(parts[part].offset, averages[part], rtol=1e-9)
+    distance = np.abs(averages[part] - record.values[-1][part])
+    assert distance.max() > 0.05
+
+
+@pytest.mark.parametrize(
+  'optimizers',
+  [
+    ('adam', 'adam'),
+    [tf_keras.optimizers.legacy.SGD(0.1) for _ in range(2)],
+    (tf_keras.optimizers.legacy.Adam(0.1), 'sgd'),
+  ],
+)
+def test_any_optimizers_of_tf_keras_do(optimizers):
+  model = _linear(optimizers)
+  before = _values(model)
+  history = model.fit(np.full([4, *_PIXELS], 100, np.uint8), verbose=0).history
+  assert np.isfinite([*history.values()]).all()
+  for old, new in zip(before, _values(model), strict=True):
+    assert any((a != b).any() for a, b in zip(old, new, strict=True))
+
+
+def test_weights_of_examples_weigh_their_losses():
+  generator = np.random.default_rng(0)
+  pixels = generator.integers(0, 256, [4, *_PIXELS]).astype(np.uint8)
+  after = []
+  # Examples of no weight may be any.
+  for others in (pixels[2:], pixels[2:] // 2):
+    images = np.concatenate([pixels[:2], others])
+    dataset = tf.data.Dataset.from_tensors((images, np.float32([2, 1, 0, 0])))
+    model = _linear(_sgds(0.1, 0.1))
+    model.fit(dataset.map(lambda x, w: (x, None, w)), verbose=0)
+    after.append(sum(_values(model), []))
+  helpers.assert_all_close(*after, rtol=1e-9)
 
 
 def test_errors():
@@ -399,8 +464,6 @@ def test_errors():
   for name in ('beta_reconstruction', 'beta_negative', 'gamma'):
     with pytest.raises(ValueError, match=f'`{name}` must not be negative'):
       make(vae, **{name: -1.0})
-  with pytest.raises(ValueError, match='`seed` must be given'):
-    make(vae, seed=None)
   with pytest.raises(ValueError, match='must be a VariationalAutoencoder'):
     make(
       tfp_ood.distributions.autoencoder(
@@ -433,5 +496,34 @@ def test_errors():
   one = adam(1e-3)
   with pytest.raises(ValueError, match='got the same one twice'):
     model.compile(one, one)
-  with pytest.raises(ValueError, match='averages of weights'):
-    model.compile(one, adam(1e-3, ema_momentum=0.9))
+  for optimizers in (
+    (keras.optimizers.Adam(), one),
+    (one, keras.optimizers.SGD()),
+  ):
+    with pytest.raises(TypeError, match='compile: the optimizer .* of Keras 3'):
+      model.compile(*optimizers)
+  for role in ('encoder', 'decoder'):
+    frozen = _vae()
+    getattr(frozen, role).trainable = False
+    with pytest.raises(ValueError, match=f'the {role} has nothing to train'):
+      make(frozen)
+
+
+def test_activity_regularizers_are_refused():
+  layers = tf_keras.layers
+  encoder = [
+    layers.Input(_PIXELS),
+    layers.Flatten(),
+    layers.Dense(4, name='lazy', activity_regularizer='l2'),
+    tfp.layers.IndependentNormal(2),
+  ]
+  decoder = [
+    layers.Input([2]),
+    layers.Dense(2 * _SIZE),
+    tfp.layers.IndependentNormal(_PIXELS),
+  ]
+  vae = tfp_ood.distributions.VariationalAutoencoder(
+    tf_keras.Sequential(encoder), tf_keras.Sequential(decoder), _PIXELS
+  )
+  with pytest.raises(ValueError, match='lazy has an activity regularizer'):
+    tfp_ood.training.SoftIntrospectiveModel(vae)

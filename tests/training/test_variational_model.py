@@ -7,28 +7,22 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_probability as tfp
 import tf_keras
+import training_helpers as helpers
 
 import tfp_ood
 
-tfd = tfp.distributions
-
-_SHAPE = [16, 16, 1]
-_SIZE = 256
+_SHAPE = [8, 8, 1]
+_SIZE = 64
 _METRICS = {'loss', 'elbo', 'reconstruction', 'kl', 'bits_per_dim'}
 
 
-def _images(number, seed=0):
-  generator = np.random.default_rng(seed)
-  coarse = generator.uniform(0, 256, size=[number, 2, 2, 1])
-  fine = coarse.repeat(8, axis=1).repeat(8, axis=2)
-  fine += generator.normal(0, 10, size=fine.shape)
-  return np.clip(fine, 0, 255).astype(np.uint8)
+def _images(number):
+  return helpers.smooth_images(number, _SHAPE)
 
 
 def _batches(images, batch_size=16):
-  return tf.data.Dataset.from_tensor_slices(images).batch(batch_size)
+  return helpers.batches(images, batch_size)
 
 
 def _vae(**kwargs):
@@ -37,16 +31,17 @@ def _vae(**kwargs):
   )
 
 
-def _compiled(distribution, optimizer=None, **kwargs):
+def _compiled(distribution, optimizer=None, run_eagerly=True, **kwargs):
   model = tfp_ood.training.VariationalModel(distribution, **kwargs)
-  model.compile(optimizer or tfp_ood.training.adam(1e-2))
+  optimizer = optimizer or tfp_ood.training.adam(1e-2)
+  model.compile(optimizer, run_eagerly=run_eagerly)
   return model
 
 
 def test_fit_lowers_the_loss_and_moves_every_variable():
-  model = _compiled(_vae())
+  model = _compiled(_vae(), run_eagerly=False)
   dataset = _batches(_images(64))
-  before = [variable.numpy() for variable in model.distribution.variables]
+  before = helpers.values(model.distribution.variables)
   history = model.fit(dataset, epochs=8, verbose=0, validation_data=dataset)
   losses = history.history['loss']
   assert set(history.history) == _METRICS | {f'val_{name}' for name in _METRICS}
@@ -60,7 +55,7 @@ def test_evaluation_is_the_elbo_and_leaves_the_statistics_alone():
   vae = _vae()
   model = _compiled(vae, beta=3.0)
   images = _images(23)
-  before = [variable.numpy() for variable in vae.variables]
+  before = helpers.values(vae.variables)
   scores = model.evaluate(_batches(images, 7), verbose=0, return_dict=True)
   for variable, old in zip(vae.variables, before, strict=True):
     np.testing.assert_array_equal(variable, old)
@@ -97,28 +92,31 @@ def test_the_loss_at_beta_one_is_the_elbo():
   )
 
 
-class _Weights(tf_keras.callbacks.Callback):
-  """The weight of the divergence in each step, from its share in the loss."""
+def _record(model, function):
+  """Measures every step by itself."""
 
-  def on_train_begin(self, logs=None):
-    self.weights = []
+  def measured(logs):
+    model.reset_metrics()
+    return function(logs)
 
-  def on_train_batch_end(self, batch, logs=None):
-    bits = _SIZE * math.log(2)
-    penalty = logs['loss'] * bits + logs['reconstruction']
-    self.weights.append(penalty / logs['kl'])
-    self.model.reset_metrics()
+  return helpers.Record(measured)
+
+
+def _weight(logs):
+  """The weight of the divergence, from its share in the loss."""
+  penalty = logs['loss'] * _SIZE * math.log(2) + logs['reconstruction']
+  return penalty / logs['kl']
 
 
 def test_the_weight_of_the_divergence_rises_and_goes_on_after_resuming():
   still = tf_keras.optimizers.SGD(0.0)
   model = _compiled(_vae(), still, beta=2.0, warmup_steps=4)
-  watch = _Weights()
+  record = _record(model, _weight)
   dataset = _batches(_images(48))
-  model.fit(dataset, verbose=0, callbacks=[watch])
-  np.testing.assert_allclose(watch.weights, [0.5, 1.0, 1.5], rtol=1e-2)
-  model.fit(dataset, verbose=0, callbacks=[watch])
-  np.testing.assert_allclose(watch.weights, [2.0, 2.0, 2.0], rtol=1e-2)
+  for _ in range(2):
+    model.fit(dataset, verbose=0, callbacks=[record])
+  weights = [0.5, 1.0, 1.5, 2.0, 2.0, 2.0]
+  np.testing.assert_allclose(record.values, weights, rtol=1e-2)
 
 
 @pytest.mark.parametrize('free_bits', [1e-6, 1e4])
@@ -135,28 +133,64 @@ def test_free_bits_are_free(free_bits):
   # A divergence below them has no gradient.
   with tf.GradientTape(persistent=True) as tape:
     terms = model.distribution.elbo_terms(images)
-    loss, _ = model._loss_and_measures(terms, 1.0)
+    loss, _ = model.weighted_terms(terms, 1.0)
   gradient = tape.gradient(loss, terms.log_prior)
   assert np.all((gradient.numpy() == 0) == (free_bits > 1))
 
 
 def test_noise_differs_by_step_and_not_by_run():
   losses = []
-
-  class _Losses(tf_keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-      losses.append(logs['loss'])
-      self.model.reset_metrics()
-
   dataset = tf.data.Dataset.from_tensors(_images(16)).repeat(3)
   for global_seed, seed in ((1, 4), (2, 4), (2, 5)):
     tf.random.set_seed(global_seed)
     model = _compiled(_vae(), tf_keras.optimizers.SGD(0.0), seed=seed)
-    model.fit(dataset, verbose=0, callbacks=[_Losses()])
-  first, second, other = np.reshape(losses, [3, 3])
+    record = _record(model, lambda logs: logs['loss'])
+    model.fit(dataset, verbose=0, callbacks=[record])
+    losses.append(record.values)
+  first, second, other = np.array(losses)
   np.testing.assert_array_equal(first, second)
   assert (first != other).all()
   assert len(set(first)) == 3
+
+
+def test_training_takes_one_draw_whatever_the_bound_takes():
+  images, losses, scores = _images(8), [], []
+  for number in (1, 50):
+    vae = _vae(num_importance_samples=number)
+    model = _compiled(vae, tf_keras.optimizers.SGD(0.1))
+    decoded = []
+    call = vae.decoder.call
+
+    def counted(latents, *args, call=call, decoded=decoded, **kwargs):
+      decoded.append(len(latents))
+      return call(latents, *args, **kwargs)
+
+    vae.decoder.call = counted
+    history = model.fit(images, verbose=0, validation_data=images).history
+    assert decoded == [8, 8]
+    losses.append([history['loss'], history['val_loss']])
+    scores.append(model.predict(images, verbose=0))
+  np.testing.assert_allclose(*losses, rtol=1e-6)
+  # `predict` takes all: the bound is tighter.
+  assert np.mean(scores[1]) > np.mean(scores[0]) + 0.1
+
+
+def test_weights_of_examples_weigh_their_losses():
+  images = _images(3)
+  weights = np.array([1.0, 2.0, 0.0], np.float32)
+  dataset = _batches((images, weights)).map(lambda x, w: (x, None, w))
+  vae = _vae(batch_normalization=False)
+  model = _compiled(vae, tf_keras.optimizers.SGD(1.0))
+  with tf.GradientTape() as tape:
+    terms = vae.elbo_terms(images, seed=model.fresh_seed(), training=True)
+    loss = -tf.reduce_sum(weights * sum(terms)) / 3 / (_SIZE * math.log(2))
+  gradients = tape.gradient(loss, model.trainable_variables)
+  before = helpers.values(model.trainable_variables)
+  model.fit(dataset, verbose=0)
+  for variable, old, gradient in zip(
+    model.trainable_variables, before, gradients, strict=True
+  ):
+    np.testing.assert_allclose(old - variable, gradient, rtol=1e-3, atol=1e-6)
 
 
 def test_an_autoencoder_trains_too():
@@ -170,31 +204,28 @@ def test_an_autoencoder_trains_too():
 
 
 def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
-  class _Stop(tf_keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-      if int(self.model.optimizer.iterations.numpy()) == 3:
-        raise KeyboardInterrupt
-
   # Keras starts a data set anew: its batches are all alike.
   dataset = tf.data.Dataset.from_tensors(_images(16)).repeat(4)
 
-  def fit(model, *callbacks):
+  def fit(*callbacks):
+    model = _compiled(_vae(), warmup_steps=6)
     model.fit(dataset, epochs=2, verbose=0, callbacks=list(callbacks))
+    return model
 
   def backup():
     return tf_keras.callbacks.BackupAndRestore(tmp_path, save_freq=1)
 
-  whole = _compiled(_vae(), warmup_steps=6)
-  fit(whole)
+  whole = fit()
   with pytest.raises(KeyboardInterrupt):
-    fit(_compiled(_vae(), warmup_steps=6), backup(), _Stop())
-  resumed = _compiled(_vae(), warmup_steps=6)
-  fit(resumed, backup())
+    fit(backup(), helpers.InterruptAt(3))
+  resumed = fit(backup())
   assert int(resumed.optimizer.iterations) == 8
-  for variable, other in zip(
-    resumed.distribution.variables, whole.distribution.variables, strict=True
-  ):
-    np.testing.assert_allclose(variable, other, rtol=1e-5, atol=1e-6)
+  helpers.assert_all_close(
+    resumed.distribution.variables,
+    whole.distribution.variables,
+    rtol=1e-5,
+    atol=1e-6,
+  )
 
 
 def test_weights_files(tmp_path):

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 import tfp_ood
 
-_SHAPE = [4, 4, 3]
+_SHAPE = [4, 4, 1]
 
 
-def _glow(num_steps=2, hidden_channels=4, seed=1):
+def _glow(num_steps=2, hidden_channels=2, seed=1):
   return tfp_ood.distributions.glow(
     _SHAPE,
     num_levels=1,
@@ -112,15 +112,15 @@ def test_an_absent_folder_is_named(tmp_path):
   'other',
   [
     lambda: _glow(num_steps=3),
-    lambda: _glow(hidden_channels=5),
+    lambda: _glow(hidden_channels=3),
     lambda: tfp_ood.distributions.constant_volume_glow(
-      _SHAPE, num_levels=1, num_steps=2, hidden_channels=4, seed=[0, 1]
+      _SHAPE, num_levels=1, num_steps=2, hidden_channels=2, seed=[0, 1]
     ),
     lambda: tfp_ood.distributions.glow(
-      _SHAPE, num_levels=2, num_steps=2, hidden_channels=4, seed=[0, 1]
+      _SHAPE, num_levels=2, num_steps=2, hidden_channels=2, seed=[0, 1]
     ),
   ],
-  ids=['steps', 'width', 'coupling', 'levels'],
+  ids=['steps', 'channels', 'coupling', 'levels'],
 )
 def test_weights_of_another_model_are_refused(saved, other):
   _, path = saved

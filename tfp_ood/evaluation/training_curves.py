@@ -62,9 +62,10 @@ def training_curves(records, heading='Training'):
 def _add_curve(section, heading, ylabel, runs, keys):
   """Draws a few columns of the record of each run, as far as they are finite."""
   series = {
-    ', '.join([*([title(run)] if len(runs) > 1 else []), title(key)]): [
-      row[key] for row in epochs
-    ]
+    # What was not finite is None in the record.
+    ', '.join([*([title(run)] if len(runs) > 1 else []), title(key)]): np.array(
+      [row[key] for row in epochs], np.float64
+    )
     for run, epochs in runs.items()
     for key in keys
     if key in epochs[0]

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 import tf_keras
 
-from tfp_ood._third_party import leaves_of_module
+from tfp_ood._third_party import inner_layers, leaves_of_module
 
 __all__ = ['keras_layers', 'trackable_parts', 'trackable_parts_of_module']
 
@@ -80,11 +80,10 @@ def keras_layers(module):
   keras_2 = leaves_of_module(module, tf_keras.layers.Layer)
   if isinstance(module, tf_keras.layers.Layer):
     keras_2 = [module]
+  keras_3 = leaves_of_module(module, keras.Layer)
   inner = {id(part) for layer in keras_2 for part in layer.submodules}
-  return [
-    *(layer for layer in keras_2 if id(layer) not in inner),
-    *leaves_of_module(module, keras.Layer),
-  ]
+  inner |= {id(part) for layer in keras_3 for part in inner_layers(layer)}
+  return [layer for layer in (*keras_2, *keras_3) if id(layer) not in inner]
 
 
 def _variables(layer):

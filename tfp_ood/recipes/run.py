@@ -218,7 +218,8 @@ class Run:
       `Evaluation`; `None` on a worker that writes no files.
     """
     start = time.monotonic()
-    training.keep_settings(self.folder, self.model)
+    if self.is_chief:
+      training.keep_settings(self.folder, self.model)
     found = self._recipe.function(self)
     if not self.is_chief:
       return None

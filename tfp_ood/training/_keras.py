@@ -6,12 +6,20 @@ import keras
 import tensorflow as tf
 import tf_keras
 
-from tfp_ood._third_party import leaves_of_module
+from tfp_ood._third_party import inner_layers, leaves_of_module
 from tfp_ood.networks.tracking import keras_layers
 
-__all__ = ['check_optimizer', 'regularization_loss', 'trainable_variables']
+__all__ = [
+  'check_constraints',
+  'check_no_activity_regularizers',
+  'check_optimizer',
+  'check_weights_format',
+  'regularization_loss',
+  'trainable_variables',
+]
 
 _LAYERS = tf_keras.layers.Layer, keras.Layer
+_LAYERS_ALONE = '.h5', '.hdf5', '.keras'
 
 
 def check_optimizer(optimizer, owner):
@@ -22,9 +30,60 @@ def check_optimizer(optimizer, owner):
     owner: Python `str`, what the message starts with.
   """
   if isinstance(optimizer, keras.optimizers.Optimizer):
+    name = type(optimizer).__name__
     raise TypeError(
-      f'{owner}: {type(optimizer).__name__} is an optimizer of Keras 3; take that '
-      'of tf_keras.optimizers, or tfp_ood.training.adam.'
+      f'{owner}: the optimizer {name} is of Keras 3; take one of '
+      'tf_keras.optimizers, or tfp_ood.training.adam.'
+    )
+
+
+def check_constraints(module, owner):
+  """Raises `ValueError` if a Keras 3 layer constrains a weight.
+
+  The optimizers of tf_keras apply constraints of tf_keras alone.
+
+  Args:
+    module: `tf.Module`, such as a distribution.
+    owner: Python `str`, what the message starts with.
+  """
+  for layer in leaves_of_module(module, keras.Layer):
+    for weight in layer.trainable_weights:
+      if weight.constraint is not None:
+        raise ValueError(
+          f'{owner}: the weight {weight.path} of a Keras 3 layer has a constraint, '
+          'which would not be applied. Take a layer of tf_keras.'
+        )
+
+
+def check_no_activity_regularizers(module, owner):
+  """Raises `ValueError` if a Keras layer of a module regularizes its activity.
+
+  Args:
+    module: `tf.Module`, such as a distribution.
+    owner: Python `str`, what the message starts with.
+  """
+  for outermost in keras_layers(module):
+    for layer in (outermost, *inner_layers(outermost)):
+      if getattr(layer, 'activity_regularizer', None) is not None:
+        raise ValueError(
+          f'{owner}: the layer {layer.name} has an activity regularizer, which '
+          'cannot be applied here. Regularize its weights instead.'
+        )
+
+
+def check_weights_format(path, save_format, owner):
+  """Raises `ValueError` if a file of weights would hold those of layers alone.
+
+  Args:
+    path: `str` or `os.PathLike`, as `tf_keras.Model.save_weights` takes it.
+    save_format: `str` or `None`, likewise.
+    owner: Python `str`, what the message starts with.
+  """
+  is_hdf5 = f'.{save_format}' in _LAYERS_ALONE
+  if is_hdf5 or str(path).endswith(_LAYERS_ALONE):
+    raise ValueError(
+      f'{owner}: an HDF5 file would leave out the variables of the distribution, '
+      f'which is not a Keras layer. Take a path without an extension, got {path}.'
     )
 
 
@@ -40,25 +99,25 @@ def trainable_variables(module):
   Returns:
     List of `tf.Variable`s.
   """
-  frozen = {
-    id(variable)
-    for layer in leaves_of_module(module, _LAYERS)
-    for variable in _non_trainable_variables(layer)
-  }
+  layers = leaves_of_module(module, _LAYERS)
+  if isinstance(module, _LAYERS):
+    layers.append(module)
+  frozen = {id(v) for layer in layers for v in _non_trainable_variables(layer)}
   return [v for v in module.trainable_variables if id(v) not in frozen]
 
 
-def regularization_loss(module):
+def regularization_loss(module, dtype):
   """Returns the sum of the losses that layers add, such as regularizers.
 
   Args:
     module: `tf.Module`, such as a distribution.
+    dtype: floating dtype.
 
   Returns:
-    Scalar float32 `Tensor`.
+    Scalar `Tensor` of that dtype.
   """
   losses = [loss for layer in keras_layers(module) for loss in layer.losses]
-  return tf.add_n([tf.zeros([]), *(tf.cast(x, tf.float32) for x in losses)])
+  return tf.add_n([tf.zeros([], dtype), *(tf.cast(x, dtype) for x in losses)])
 
 
 def _non_trainable_variables(layer):

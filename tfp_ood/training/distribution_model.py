@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A distribution as a Keras model."""
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -75,7 +76,8 @@ class DistributionModel(tf_keras.Model):
       name: Python `str`, the name of the model.
 
     Raises:
-      ValueError: if the distribution has nothing to train, or no event shape.
+      ValueError: if the distribution has nothing to train, no event shape, or a
+        Keras 3 layer with a constraint.
     """
     super().__init__(name=name or distribution.name)
     kind = type(self).__name__
@@ -83,6 +85,7 @@ class DistributionModel(tf_keras.Model):
       raise ValueError(
         f'{kind}: {distribution.name} has no trainable variables.'
       )
+    _keras.check_constraints(distribution, kind)
     event_shape = _protocol.event_shape(distribution)
     if not event_shape.is_fully_defined():
       raise ValueError(
@@ -108,6 +111,8 @@ class DistributionModel(tf_keras.Model):
   @property
   def trainable_weights(self):
     """The variables that `fit` trains."""
+    if not self.trainable:
+      return []
     return _keras.trainable_variables(self.distribution)
 
   @property
@@ -151,16 +156,14 @@ class DistributionModel(tf_keras.Model):
 
     Args:
       data: `tf.data.Dataset` of batches, or an array, as `fit` takes them.
-      num_batches: Python `int`, how many batches to use.
+      num_batches: Python `int`, how many batches to use; of an array, the first
+        256 examples are used.
 
     Raises:
-      ValueError: if there are no examples.
+      ValueError: if there are no examples, or the data are of another kind.
     """
-    if isinstance(data, tf.data.Dataset):
-      batches = [images_of(batch) for batch in data.take(num_batches)]
-    else:
-      batches = [tf.convert_to_tensor(data[:_NUM_INITIAL_EXAMPLES])]
-    if not batches or not sum(len(batch) for batch in batches):
+    batches = _first_batches(data, num_batches)
+    if not sum(map(len, batches)):
       raise ValueError(
         'DistributionModel.initialize: there are no examples in `data`.'
       )
@@ -183,16 +186,54 @@ class DistributionModel(tf_keras.Model):
       `tf_keras.callbacks.History`.
 
     Raises:
-      ValueError: if the backup of an interrupted run cannot be read.
+      ValueError: if the backup of an interrupted run cannot be read, or there is a
+        `sample_weight` without labels, which Keras would leave out.
     """
     check_backups(kwargs.get('callbacks'))
+    if y is None and kwargs.get('sample_weight') is not None:
+      raise ValueError(
+        f'{type(self).__name__}.fit: Keras leaves `sample_weight` out where there '
+        'are no labels. Take a tf.data.Dataset of tuples (x, None, weights).'
+      )
     if not getattr(self.distribution, 'is_initialized', True):
       self.initialize(x)
-    if validation_data is not None and not isinstance(
-      validation_data, tf.data.Dataset | tuple
-    ):
+    if isinstance(validation_data, np.ndarray | tf.Tensor):
+      # Keras asks it for its truth value.
       validation_data = (validation_data,)
     return super().fit(x, y, validation_data=validation_data, **kwargs)
+
+  def save_weights(self, filepath, overwrite=True, save_format=None, **kwargs):
+    """Writes a checkpoint, as `tf_keras.Model.save_weights` does.
+
+    Args:
+      filepath: prefix of the files to write.
+      overwrite: Python `bool`.
+      save_format: `'tf'`, the default.
+      **kwargs: passed to `tf_keras.Model.save_weights`.
+
+    Raises:
+      ValueError: if the file would be an HDF5 file, which holds layers alone.
+    """
+    owner = f'{type(self).__name__}.save_weights'
+    _keras.check_weights_format(filepath, save_format, owner)
+    super().save_weights(filepath, overwrite, save_format, **kwargs)
+
+  def load_weights(self, filepath, **kwargs):
+    """Restores what `save_weights` wrote.
+
+    Args:
+      filepath: prefix of the files.
+      **kwargs: passed to `tf_keras.Model.load_weights`.
+
+    Returns:
+      What `tf_keras.Model.load_weights` does, the status of the restoration.
+
+    Raises:
+      ValueError: if it is an HDF5 file.
+    """
+    owner = f'{type(self).__name__}.load_weights'
+    _keras.check_weights_format(filepath, None, owner)
+    return super().load_weights(filepath, **kwargs)
 
   def save(self, *args, **kwargs):
     """Refuses: the file would have the Keras model without its distribution."""
@@ -237,11 +278,10 @@ class DistributionModel(tf_keras.Model):
 
   def train_step(self, data):
     """One step down the gradient of the mean loss."""
-    with tf.GradientTape() as tape:
-      loss, measures = self._mean_loss(data, training=True)
-      replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-      loss += _keras.regularization_loss(self.distribution) / replicas
     variables = self.trainable_variables
+    with tf.GradientTape() as tape:
+      losses, measures, weights = self._measure(data, training=True)
+      loss = self._objective(losses, weights, self.distribution)
     gradients = tape.gradient(loss, variables)
     weight = None
     if self._max_skipped_steps:
@@ -251,28 +291,45 @@ class DistributionModel(tf_keras.Model):
 
   def test_step(self, data):
     """Measures one batch."""
-    _, measures = self._mean_loss(data, training=False)
+    _, measures, _ = self._measure(data, training=False)
     return self._record(measures)
 
   def predict_step(self, data):
     """Returns what `call` does for one batch."""
     return self(images_of(data))
 
-  def _mean_loss(self, data, training):
-    """Returns a replica's part of the mean loss, and the measures."""
+  def _measure(self, data, training):
+    """Returns the losses of a replica's examples, measures, and weights."""
     x, y, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
     if y is None:
-      loss, measures = self._on_replica(
+      losses, measures = self._on_replica(
         lambda x: self.example_losses(x, None, training), x
       )
     else:
-      loss, measures = self._on_replica(
+      losses, measures = self._on_replica(
         lambda x, y: self.example_losses(x, y, training), x, y
       )
+    return losses, measures, weights
+
+  def _objective(self, losses, weights, module):
+    """Returns a replica's part of what is minimized.
+
+    The optimizer adds up the gradients of the replicas.
+
+    Args:
+      losses: `Tensor` of shape `[batch]`, of this replica's examples.
+      weights: those of the examples, or `None`.
+      module: `tf.Module` whose layers may add losses of their own.
+
+    Returns:
+      Scalar `Tensor`.
+    """
     if weights is not None:
-      loss *= tf.cast(weights, loss.dtype)
-    # The optimizer adds the gradients of the replicas.
-    return tf.reduce_sum(loss) / global_batch_size(loss), measures
+      losses *= tf.cast(weights, losses.dtype)
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    regularization = _keras.regularization_loss(module, losses.dtype)
+    mean = tf.reduce_sum(losses) / global_batch_size(losses)
+    return mean + regularization / replicas
 
   def _on_replica(self, function, *batches):
     """Calls a function of a replica's share of a batch, which may be empty."""
@@ -306,6 +363,18 @@ class DistributionModel(tf_keras.Model):
   def _is_skipped(self, norm):
     may_skip = self._skipped_in_a_row < self._max_skipped_steps
     return ~tf.math.is_finite(norm) & may_skip
+
+
+def _first_batches(data, num_batches):
+  if isinstance(data, tf.data.Dataset):
+    return [images_of(batch) for batch in data.take(num_batches)]
+  if isinstance(data, np.ndarray | tf.Tensor):
+    return [tf.convert_to_tensor(data[:_NUM_INITIAL_EXAMPLES])]
+  raise ValueError(
+    'DistributionModel.initialize: `data` must be a tf.data.Dataset of batches or '
+    f'an array, got {type(data).__name__}. To fit to data of another kind, call '
+    '`initialize` with some of them first.'
+  )
 
 
 def _counter(name):

@@ -81,8 +81,8 @@ def adam(
 def one_cycle(learning_rate, num_steps):
   """Returns a learning rate that rises for a quarter of the steps, then falls.
 
-  It starts at 4 % of the largest rate, rises linearly, and falls as a cosine to
-  a thousandth of where it started.
+  It starts at 4 % of the largest rate, rises to it linearly, and falls as a cosine
+  to a thousandth of it.
 
   Args:
     learning_rate: Python `float`, the largest rate.

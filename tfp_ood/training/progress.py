@@ -57,7 +57,9 @@ class Progress(tf_keras.callbacks.Callback):
   def _print(self, where, logs):
     values = ', '.join(f'{k} {v:.3f}' for k, v in (logs or {}).items())
     trained = ''
-    if self._minutes is not None:
-      minutes = float(self.model.training_seconds) / 60
+    # A Keras model of another kind does not keep its time.
+    seconds = getattr(self.model, 'training_seconds', None)
+    if self._minutes is not None and seconds is not None:
+      minutes = float(seconds.numpy()) / 60
       trained = f' ({minutes:.1f} of {self._minutes:g} minutes)'
     print(f'{where}: {values}{trained}', file=sys.stdout, flush=True)

@@ -6,6 +6,7 @@ import collections
 
 import tensorflow as tf
 
+from tfp_ood.training import _keras
 from tfp_ood.training.distribution_model import DistributionModel
 
 __all__ = ['RenderingLossWeights', 'RenderingModel']
@@ -70,7 +71,7 @@ class RenderingModel(DistributionModel):
     """Instantiates the model.
 
     Args:
-      distribution: `NeuralRenderingModel` of a `tf_keras` classifier.
+      distribution: `NeuralRenderingModel`.
       loss_weights: `RenderingLossWeights`. Default: those of the model's authors.
       class_variance: positive Python `float`, the temperature of the softmax.
       seed: Python `int`, or a pair of them; see `DistributionModel`.
@@ -78,9 +79,12 @@ class RenderingModel(DistributionModel):
       name: Python `str`, the name of the model.
 
     Raises:
-      ValueError: if `class_variance` is not positive.
+      ValueError: if `class_variance` is not positive, or a layer of the classifier
+        has an activity regularizer.
     """
     super().__init__(distribution, seed, max_skipped_steps, name)
+    # Layers are not called: what they compute is read from them.
+    _keras.check_no_activity_regularizers(distribution, 'RenderingModel')
     if not class_variance > 0:
       raise ValueError(
         'RenderingModel: `class_variance` must be positive, got '

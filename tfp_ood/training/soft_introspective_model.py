@@ -8,7 +8,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 
-from tfp_ood._batches import images_of
 from tfp_ood.distributions.variational.variational_autoencoder import (
   ElboTerms,
   VariationalAutoencoder,
@@ -17,7 +16,6 @@ from tfp_ood.networks.batch_statistics import with_batch_statistics
 from tfp_ood.networks.tracking import trackable_parts
 from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
 from tfp_ood.training import _gradients, _keras
-from tfp_ood.training._gathering import global_batch_size
 from tfp_ood.training.variational_model import VariationalModel
 
 __all__ = ['SoftIntrospectiveModel']
@@ -124,8 +122,8 @@ class SoftIntrospectiveModel(VariationalModel):
 
     Args:
       distribution: `VariationalAutoencoder` whose prior is not trained, whose
-        networks share no variable, and whose decoder returns distributions that
-        know their mean and mode.
+        networks both are and share no variable, and whose decoder returns
+        distributions that know their mean and mode.
       beta_reconstruction: Python `float`, the weight of reconstructions.
       beta_kl: Python `float`, the weight of the divergences in the losses.
       beta_negative: Python `float`, that of the fakes' in the exponent; the
@@ -165,6 +163,10 @@ class SoftIntrospectiveModel(VariationalModel):
           f'{number}.'
         )
     _check_distribution(distribution)
+    # Losses of layers must come from the first pass: others are conditional.
+    _keras.check_no_activity_regularizers(
+      distribution, 'SoftIntrospectiveModel'
+    )
     self._beta_reconstruction = beta_reconstruction
     self._beta_negative = beta_negative
     self._gamma = gamma
@@ -185,23 +187,26 @@ class SoftIntrospectiveModel(VariationalModel):
     """Prepares training, as `tf_keras.Model.compile` does.
 
     Args:
-      encoder_optimizer: `tf_keras.optimizers.Optimizer`, whose `iterations` count
-        the steps.
-      decoder_optimizer: another one.
+      encoder_optimizer: `tf_keras` optimizer, whose `iterations` count the steps;
+        `model.optimizer.encoder` is this one.
+      decoder_optimizer: another one; `model.optimizer.decoder` is this one.
       **kwargs: passed to `tf_keras.Model.compile`.
 
     Raises:
       TypeError: if one is an optimizer of Keras 3.
       ValueError: if both are the same object.
     """
-    if encoder_optimizer is decoder_optimizer:
-      raise ValueError(
-        'SoftIntrospectiveModel.compile: the encoder and the decoder need an '
-        'optimizer each, got the same one twice.'
-      )
     for optimizer in (encoder_optimizer, decoder_optimizer):
       _keras.check_optimizer(optimizer, 'SoftIntrospectiveModel.compile')
     with self.distribute_strategy.scope():
+      # Names and configurations stand for optimizers, as Keras has it.
+      encoder_optimizer = tf_keras.optimizers.get(encoder_optimizer)
+      decoder_optimizer = tf_keras.optimizers.get(decoder_optimizer)
+      if encoder_optimizer is decoder_optimizer:
+        raise ValueError(
+          'SoftIntrospectiveModel.compile: the encoder and the decoder need an '
+          'optimizer each, got the same one twice.'
+        )
       both = _EncoderAndDecoderOptimizer(
         encoder_optimizer,
         _keras.trainable_variables(self._encoder_parts),
@@ -212,13 +217,14 @@ class SoftIntrospectiveModel(VariationalModel):
 
   def train_step(self, data):
     """A step of the encoder, and then one of the decoder."""
-    images = images_of(data)
+    images, _, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
     seeds = tfp.random.split_seed(self.fresh_seed(), n=_NUM_SEEDS)
     kl_weight = self._kl_weight()
     has_fakes = self.optimizer.iterations >= self._num_vae_steps
     latents, measures, gradients, variables = self._gradients(
       lambda images: self._encoder_loss(images, seeds, kl_weight, has_fakes),
       [images],
+      weights,
       self._encoder_parts,
     )
     norm = _gradients.norm_over_replicas(gradients)
@@ -229,6 +235,7 @@ class SoftIntrospectiveModel(VariationalModel):
     _, more_measures, gradients, variables = self._gradients(
       lambda *batch: self._decoder_loss(*batch, seeds, kl_weight, has_fakes),
       [images, *latents],
+      weights,
       self._decoder_parts,
     )
     weight = None
@@ -240,26 +247,24 @@ class SoftIntrospectiveModel(VariationalModel):
     )
     return self._record({**measures, **more_measures}, weight)
 
-  def _gradients(self, function, batches, parts):
+  def _gradients(self, function, batches, weights, parts):
     """Differentiates the mean of a loss by the variables of one network.
 
     Args:
       function: from the batches to latents, loss and measures of each example.
       batches: list of `Tensor`s of a replica's share of a batch, perhaps empty.
+      weights: those of the examples, or `None`.
       parts: `tf.Module` that holds the network.
 
     Returns:
       The latents, the measures, the gradients, and the variables.
     """
     variables = _keras.trainable_variables(parts)
-    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      latents, loss, measures = self._on_replica(function, *batches)
-      # The optimizer adds the gradients of the replicas.
-      mean_loss = tf.reduce_sum(loss) / global_batch_size(loss)
-      mean_loss += _keras.regularization_loss(parts) / replicas
-    return latents, measures, tape.gradient(mean_loss, variables), variables
+      latents, losses, measures = self._on_replica(function, *batches)
+      loss = self._objective(losses, weights, parts)
+    return latents, measures, tape.gradient(loss, variables), variables
 
   def _encoder_loss(self, images, seeds, kl_weight, has_fakes):
     latents, kl = self.distribution.latents_and_kl(
@@ -376,7 +381,9 @@ class _EncoderAndDecoderOptimizer(tf_keras.optimizers.Optimizer):
     """Puts averages of weights in place, where an optimizer keeps them."""
     del trainable_variables  # Each optimizer has its own.
     for optimizer, variables in self._pairs:
-      optimizer.finalize_variable_values(variables)
+      # Keras's legacy optimizers keep none.
+      if isinstance(optimizer, tf_keras.optimizers.Optimizer):
+        optimizer.finalize_variable_values(variables)
 
 
 def _log_prob(likelihood, images):
@@ -388,7 +395,7 @@ def _log_prob(likelihood, images):
 
 def _normalizes_batches(network):
   return any(
-    isinstance(module, tf_keras.layers.BatchNormalization)
+    isinstance(module, tf_keras.layers.BatchNormalization) and module.trainable
     for module in getattr(network, 'submodules', ())
   )
 
@@ -413,9 +420,16 @@ def _check_distribution(distribution):
       'SoftIntrospectiveModel: the prior must be fixed, such as the standard '
       f'normal one; {distribution.prior.name} has trainable variables.'
     )
-  of_encoder = {id(v) for v in _parts(distribution.encoder).trainable_variables}
-  of_decoder = _parts(distribution.decoder).trainable_variables
-  shared = [v.name for v in of_decoder if id(v) in of_encoder]
+  of_encoder = _keras.trainable_variables(_parts(distribution.encoder))
+  of_decoder = _keras.trainable_variables(_parts(distribution.decoder))
+  for role, variables in (('encoder', of_encoder), ('decoder', of_decoder)):
+    if not variables:
+      raise ValueError(
+        f'SoftIntrospectiveModel: the {role} has nothing to train; '
+        'VariationalModel trains what remains of an autoencoder.'
+      )
+  encoder_ids = {id(variable) for variable in of_encoder}
+  shared = [v.name for v in of_decoder if id(v) in encoder_ids]
   if shared:
     raise ValueError(
       'SoftIntrospectiveModel: the encoder and the decoder are trained against '

@@ -28,9 +28,14 @@ class TimeLimit(tf_keras.callbacks.Callback):
     super().__init__()
     if minutes is not None and not minutes > 0:
       raise ValueError(f'TimeLimit: `minutes` must be positive, got {minutes}.')
-    self._seconds = None if minutes is None else minutes * 60
+    self._limit = None if minutes is None else minutes * 60
     self._elapsed = None
     self._last_time = None
+
+  @property
+  def seconds(self):
+    """The time trained, in seconds, a Python `float`."""
+    return 0.0 if self._elapsed is None else float(self._elapsed.numpy())
 
   def on_train_begin(self, logs=None):
     """Refuses strategies whose workers would stop at different steps."""
@@ -38,7 +43,7 @@ class TimeLimit(tf_keras.callbacks.Callback):
     is_multi_worker = isinstance(
       strategy, tf.distribute.MultiWorkerMirroredStrategy
     )
-    if is_multi_worker and self._seconds is not None:
+    if is_multi_worker and self._limit is not None:
       raise ValueError(
         'TimeLimit: the clocks of several workers disagree and the last step '
         'would hang; train for a number of epochs instead.'
@@ -55,9 +60,7 @@ class TimeLimit(tf_keras.callbacks.Callback):
     if self._last_time is not None:
       self._elapsed.assign_add(now - self._last_time)
     self._last_time = now
-    if self._seconds is None:
-      return
-    if float(self._elapsed) >= self._seconds:
+    if self._limit is not None and self.seconds >= self._limit:
       self.model.stop_training = True
 
   def on_test_end(self, logs=None):

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training in a folder, interrupted or not."""
 
-import csv
 import os
 import shutil
 import sys
+import tempfile
 
 import tensorflow as tf
 import tf_keras
 
 from tfp_ood._batches import images_of
-from tfp_ood._results import read_results, write_results
+from tfp_ood._results import plain_results, read_results, write_results
+from tfp_ood.training._checkpoints import check_backups
+from tfp_ood.training._epoch_record import EpochRecord
 from tfp_ood.training.progress import Progress
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.time_limit import TimeLimit
@@ -27,7 +29,6 @@ __all__ = [
 _SETTINGS = 'configuration.json'
 _RECORD = 'training.json'
 _BACKUP_STEPS = 100
-_NOT_MEASURED = 'NA'  # What Keras writes.
 
 
 class OtherSettingsError(ValueError):
@@ -39,16 +40,16 @@ def check_settings(folder, settings):
 
   Args:
     folder: `str`; it need not exist.
-    settings: `dict`, all that decides what will be trained, as `write_results`
-      takes it.
+    settings: `dict`, all that decides what will be trained: numbers, strings and
+      nested lists and `dict`s of them.
 
   Raises:
-    OtherSettingsError: if it does.
+    OtherSettingsError: if it does, with each setting that is another.
   """
   path = os.path.join(folder, _SETTINGS)
   if not os.path.exists(path):
     return
-  earlier = read_results(path)
+  settings, earlier = plain_results(settings), read_results(path)
   changed = sorted(
     key
     for key in settings.keys() | earlier.keys()
@@ -94,7 +95,11 @@ def train_or_restore(
 
   The folder holds configuration.json, the settings; weights and training.json once
   the training has ended; epochs.csv, what was measured; and, in between, a backup
-  of every hundredth step.
+  of every hundredth step. Of several workers the chief alone writes, and all need
+  to see the folder.
+
+  A run that is resumed in the middle of an epoch does the steps that were left of
+  it, on a data set that starts anew.
 
   Args:
     model: `DistributionModel` or another `tf_keras.Model`, compiled, and made in the
@@ -102,53 +107,94 @@ def train_or_restore(
     folder: `str`; `None` to train without one.
     settings: `dict`, all that decides what is trained, to tell a folder of another
       training.
-    dataset: `tf.data.Dataset` of batches, as `fit` takes them; several workers
-      share each batch.
+    dataset: `tf.data.Dataset` of batches, as `fit` takes them, that knows how many
+      it has; several workers share each batch.
     validation_data: another one, measured after each epoch.
     epochs: Python `int`; `None` to train for `minutes`.
-    minutes: Python `float`, when to stop, interruptions not counted.
+    minutes: Python `float`, when to stop, interruptions not counted. A model that
+      is no `DistributionModel` starts its clock anew when it is resumed.
     callbacks: further Keras callbacks, such as `Watch`.
-    tensorboard: Python `bool`, whether to write TensorBoard logs.
+    tensorboard: Python `bool`, whether to write TensorBoard logs to the folder.
 
   Returns:
-    `dict` of how the training went: `steps`, `skipped_steps`, `examples`,
-    `seconds`, and `epochs`, a list of what was measured after each.
+    `dict` of how the training went: `steps`; `skipped_steps`; `examples`, the steps
+    times the size of a batch; `seconds`; and `epochs`, a list of what was measured
+    after each, with `None` for what was not finite.
 
   Raises:
     OtherSettingsError: if the folder holds a model of other settings.
-    ValueError: if neither `epochs` nor `minutes` is given, or files are damaged.
+    ValueError: if neither `epochs` nor `minutes` is given, the number of batches is
+      not known, logs have no folder, or files are damaged.
   """
-  if epochs is None and minutes is None:
-    raise ValueError('train_or_restore: give `epochs` or `minutes`.')
+  _check_arguments(folder, dataset, epochs, minutes, tensorboard)
   distribution = getattr(model, 'distribution', model)
+  is_chief = model.distribute_strategy.extended.should_checkpoint
   if folder is not None:
-    keep_settings(folder, settings)
+    if is_chief:
+      keep_settings(folder, settings)
+    else:
+      check_settings(folder, settings)
     weights = os.path.join(folder, 'weights')
     done = os.path.join(folder, _RECORD)
     if os.path.exists(done):
+      record = read_results(done)
       load_weights(distribution, weights)
       print(f'The model is trained already: {weights}')
-      return read_results(done)
+      return record
+  limit = TimeLimit(minutes)
+  path = None if folder is None else os.path.join(folder, 'epochs.csv')
+  epoch_record = EpochRecord(path)
+  callbacks = [
+    *_first_callbacks(folder),
+    limit,
+    *callbacks,
+    # After what adds to an epoch's record.
+    epoch_record,
+    Progress(minutes=minutes),
+    *_tensorboard(folder, tensorboard),
+  ]
+  check_backups(callbacks)
   model.fit(
     _shared_by_example(dataset),
     validation_data=_shared_by_example(validation_data),
-    epochs=epochs or sys.maxsize,
-    callbacks=_callbacks(folder, minutes, callbacks, tensorboard),
+    epochs=sys.maxsize if epochs is None else epochs,
+    callbacks=callbacks,
     verbose=0,
   )
-  record = _record(model, folder, dataset)
-  if (
-    folder is not None and model.distribute_strategy.extended.should_checkpoint
-  ):
-    save_weights(distribution, weights)
-    write_results(done, record)
-    shutil.rmtree(os.path.join(folder, 'backup'), ignore_errors=True)
+  # A variable of several replicas is no number by itself.
+  steps = int(model.optimizer.iterations.numpy())
+  skipped = getattr(model, 'skipped_steps', None)
+  record = {
+    'steps': steps,
+    'skipped_steps': 0 if skipped is None else int(skipped.numpy()),
+    'examples': steps * len(images_of(next(iter(dataset)))),
+    'seconds': limit.seconds,
+    'epochs': epoch_record.epochs,
+  }
+  if folder is not None:
+    _save(distribution, weights, is_chief)
+    if is_chief:
+      write_results(done, record)
+      shutil.rmtree(os.path.join(folder, 'backup'), ignore_errors=True)
   return record
 
 
-def _callbacks(folder, minutes, callbacks, tensorboard):
-  # The backup must not keep what the first one stops at, and the log comes after
-  # what adds to it.
+def _check_arguments(folder, dataset, epochs, minutes, tensorboard):
+  if epochs is None and minutes is None:
+    raise ValueError('train_or_restore: give `epochs` or `minutes`.')
+  if tensorboard and folder is None:
+    raise ValueError('train_or_restore: TensorBoard logs need a `folder`.')
+  if dataset.cardinality() < 0:
+    # Keras would not find back to the middle of an epoch.
+    raise ValueError(
+      'train_or_restore: `dataset` must know how many batches an epoch has. Tell '
+      'it with `dataset.apply(tf.data.experimental.assert_cardinality(n))`, or '
+      'limit an endless one with `dataset.take(n)`.'
+    )
+
+
+def _first_callbacks(folder):
+  # The backup must not keep what the first one stops at.
   found = [StopOnNaN()]
   if folder is not None:
     found.append(
@@ -159,52 +205,26 @@ def _callbacks(folder, minutes, callbacks, tensorboard):
         delete_checkpoint=False,
       )
     )
-  found += [TimeLimit(minutes), *callbacks]
-  if folder is not None:
-    path = os.path.join(folder, 'epochs.csv')
-    found.append(tf_keras.callbacks.CSVLogger(path, append=True))
-  found.append(Progress(minutes=minutes))
-  if tensorboard:
-    path = os.path.join(folder, 'tensorboard')
-    found.append(tf_keras.callbacks.TensorBoard(path))
   return found
 
 
-def _record(model, folder, dataset):
-  steps = int(model.optimizer.iterations)
-  skipped = getattr(model, 'skipped_steps', None)
-  batch_size = len(images_of(next(iter(dataset))))
-  return {
-    'steps': steps,
-    'skipped_steps': 0 if skipped is None else int(skipped),
-    'examples': steps * batch_size,
-    'seconds': float(getattr(model, 'training_seconds', 0.0)),
-    'epochs': [] if folder is None else _epochs(folder),
-  }
-
-
-def _epochs(folder):
-  """Reads the record of epochs, counted from one.
-
-  An interrupted run repeats the end of an epoch: the last word on it counts. One
-  that was cut short, and not measured, is left out.
-  """
-  path = os.path.join(folder, 'epochs.csv')
-  if not os.path.exists(path):
+def _tensorboard(folder, is_wanted):
+  if not is_wanted:
     return []
-  with open(path, newline='') as file:
-    rows = {row['epoch']: row for row in csv.DictReader(file)}
-  epochs = [
-    {
-      key: float(value)
-      for key, value in row.items()
-      if value not in ('', _NOT_MEASURED)
-    }
-    | {'epoch': int(row['epoch']) + 1}
-    for row in rows.values()
-  ]
-  most = max(map(len, epochs), default=0)
-  return [epoch for epoch in epochs if len(epoch) == most]
+  return [tf_keras.callbacks.TensorBoard(os.path.join(folder, 'tensorboard'))]
+
+
+def _save(distribution, path, is_chief):
+  """Saves weights, with the help of all workers.
+
+  What replicas gather apart, such as the statistics of batch normalization, is
+  averaged over all workers when it is read.
+  """
+  if is_chief:
+    save_weights(distribution, path)
+    return
+  with tempfile.TemporaryDirectory() as aside:
+    save_weights(distribution, os.path.join(aside, 'weights'))
 
 
 def _shared_by_example(dataset):

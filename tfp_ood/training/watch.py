@@ -51,6 +51,8 @@ class Watch(tf_keras.callbacks.Callback):
       out_of_distribution: `dict` of `tf.data.Dataset`s by name.
     """
     super().__init__()
+    for score in scores.values():
+      score.check_is_fitted()
     self._scores = scores
     self._in_distribution = in_distribution
     self._out_of_distribution = out_of_distribution
@@ -60,9 +62,8 @@ class Watch(tf_keras.callbacks.Callback):
     if 'log_prob' in names and 'bits_per_dim' in statistics.names:
       names['bits_per_dim'] = None
     statistics.check_names(names)
-    self._statistics = tf.function(
-      lambda x: statistics(x, names), reduce_retracing=True, autograph=False
-    )
+    self._statistics, self._names = statistics, names
+    self._functions = {}
 
   def on_epoch_begin(self, epoch, logs=None):
     """Starts the clock."""
@@ -83,10 +84,22 @@ class Watch(tf_keras.callbacks.Callback):
         )
 
   def _values(self, dataset):
-    parts = [self._statistics(images_of(batch)) for batch in dataset]
+    parts = [self._function(x)(x) for x in map(images_of, dataset)]
     return {
-      name: np.concatenate([part[name] for part in parts]) for name in parts[0]
+      name: np.concatenate([part[name] for part in parts])
+      for name in self._names
     }
+
+  def _function(self, x):
+    """The statistics as a graph of batches of any size, like a given one."""
+    spec = tf.TensorSpec([None, *x.shape[1:]], x.dtype)
+    if spec not in self._functions:
+      self._functions[spec] = tf.function(
+        lambda x: self._statistics(x, self._names),
+        input_signature=[spec],
+        autograph=False,
+      )
+    return self._functions[spec]
 
 
 def _auroc(inside, outside):
