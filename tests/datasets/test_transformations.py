@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tests of tfp_ood.datasets.transformations."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -240,3 +242,88 @@ def test_wrong_rank(name):
 def test_wrong_dtype(name):
   with pytest.raises(ValueError, match='must be uint8 or floating, got int32'):
     _FUNCTIONS[name](_images('int32'))
+
+
+# ---------------------------------------------------- images of other shapes
+
+
+@pytest.mark.parametrize('side', [28, 32, 40])
+def test_gray_images_become_color_ones(side):
+  images = _images('uint8', [2, side, side, 1])
+  fitted = datasets.fit_to_shape(images, (32, 32, 3)).numpy()
+  assert fitted.dtype == np.uint8
+  assert fitted.shape == (2, 32, 32, 3)
+  margin = abs(side - 32) // 2
+  if side < 32:
+    images = np.pad(images, [[0, 0], [margin] * 2, [margin] * 2, [0, 0]])
+  elif side > 32:
+    images = images[:, margin:-margin, margin:-margin]
+  np.testing.assert_array_equal(fitted, np.repeat(images, 3, axis=-1))
+
+
+def test_color_images_become_gray_ones():
+  gray = np.arange(4, dtype=np.uint8).reshape([4, 1, 1, 1]) * 80
+  fitted = datasets.fit_to_shape(
+    np.broadcast_to(gray, [4, 32, 32, 3]), (28, 28, 1)
+  )
+  np.testing.assert_allclose(
+    fitted, np.broadcast_to(gray, [4, 28, 28, 1]), atol=1
+  )
+
+
+def test_images_of_the_right_shape_stay_as_they_are():
+  images = tf.zeros([2, 32, 32, 3], tf.uint8)
+  assert datasets.fit_to_shape(images, images.shape[1:]) is images
+
+
+def test_fits_in_a_map_of_unknown_batch_size():
+  images = _images('uint8', (7, 6, 5, 1))
+  dataset = tf.data.Dataset.from_tensor_slices(images).batch(4)
+  mapped = dataset.map(lambda x: datasets.fit_to_shape(x, (4, 8, 3)))
+  np.testing.assert_array_equal(
+    np.concatenate(list(mapped)), datasets.fit_to_shape(images, (4, 8, 3))
+  )
+
+
+def test_channels_that_mean_something_else_are_refused():
+  with pytest.raises(ValueError, match='of 4 channels cannot become ones of 3'):
+    datasets.fit_to_shape(_images('uint8', (2, 6, 5, 4)), (6, 5, 3))
+
+
+# --------------------------------------------------------------- augmentation
+
+
+def test_images_are_shifted_and_mirrored():
+  images = _images('uint8', [64, 8, 8, 3])
+  found = datasets.crop_and_flip(images, seed=1).numpy()
+  padded = np.pad(images, [[0, 0], [4, 4], [4, 4], [0, 0]])
+  moves = set()
+  for image, wide in zip(found, padded, strict=True):
+    for y, x, step in itertools.product(range(9), range(9), (1, -1)):
+      if np.array_equal(image, wide[y : y + 8, x : x + 8][:, ::step]):
+        moves.add((y, x, step))
+        break
+    else:
+      pytest.fail('An image is neither shifted nor mirrored.')
+  assert {step for _, _, step in moves} == {1, -1}
+  for axis in (0, 1):
+    assert len({move[axis] for move in moves}) >= 8
+
+
+def test_augmentation_is_decided_by_its_seed():
+  images = _images('uint8', [16, 8, 8, 3])
+  first = datasets.crop_and_flip(images, seed=(1, 2)).numpy()
+  np.testing.assert_array_equal(
+    first, datasets.crop_and_flip(images, seed=tf.constant([1, 2]))
+  )
+  assert np.any(first != datasets.crop_and_flip(images, seed=(1, 3)).numpy())
+
+
+def test_augmentation_moves_no_further_than_the_margin():
+  images = _images('uint8', [32, 8, 8, 3])
+  moved = datasets.crop_and_flip(images, seed=1, margin=0).numpy()
+  mirrored = images[:, :, ::-1]
+  assert all(
+    np.array_equal(m, a) or np.array_equal(m, b)
+    for m, a, b in zip(moved, images, mirrored, strict=True)
+  )

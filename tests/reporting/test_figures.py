@@ -437,3 +437,36 @@ def test_no_text_overlaps_in_a_crowded_figure(name):
 def test_many_series_are_told_apart():
   styles = [tuple(_style.line_style(i).values()) for i in range(28)]
   assert len(set(styles)) == 28
+
+
+# ------------------------------------------------------------------- scatter
+
+
+def test_scatter_draws_every_point_in_the_color_of_its_data_set():
+  generator = np.random.default_rng(0)
+  sets = {name: generator.normal(size=[n, 2]) for name, n in (('a', 30), ('b', 9))}
+  figure = reporting.scatter(sets)
+  (axes,) = figure.axes
+  assert _legend(figure) == ['a', 'b']
+  colors = []
+  for points, collection in zip(sets.values(), axes.collections, strict=True):
+    np.testing.assert_array_equal(collection.get_offsets(), points)
+    colors.append(to_hex(collection.get_facecolor()[0]))
+  assert len(set(colors)) == 2
+  # The units of an embedding mean nothing.
+  assert not axes.get_xticks().size and not axes.get_yticks().size
+  _assert_no_text_leaves_the_figure_or_overlaps(figure)
+
+
+@pytest.mark.parametrize(
+  ('sets', 'message'),
+  [
+    ({}, 'is empty'),
+    ({'a': np.zeros([4, 3])}, "'a'.*shape \\(4, 3\\)"),
+    ({'a': np.zeros([4])}, "'a'.*shape"),
+    ({'a': np.zeros([4, 2]), 'b': [[0.0, np.nan]]}, "'b'.*finite"),
+  ],
+)
+def test_scatter_refuses(sets, message):
+  with pytest.raises(ValueError, match=message):
+    reporting.scatter(sets)

@@ -222,6 +222,20 @@ def test_writes_the_page_whole(tmp_path):
   assert written == report.to_html()
 
 
+def test_named_figures_have_files_of_their_own(tmp_path):
+  report = reporting.Report('title')
+  report.add_figure(_figure(), 'caption', name='loss of/run 1')
+  report.add_figure(_figure(), 'caption')
+  report.write(tmp_path / 'without.html')
+  assert [path.name for path in tmp_path.iterdir()] == ['without.html']
+  report.write(tmp_path / 'report.html', figures_dir=tmp_path / 'figures')
+  (path,) = (tmp_path / 'figures').iterdir()
+  assert path.name == 'loss_of_run_1.png'
+  inside = base64.b64encode(path.read_bytes()).decode()
+  assert inside in (tmp_path / 'report.html').read_text()
+  assert Image.open(path).size == (600, 400)
+
+
 def test_reporting_alone_loads_neither_models_nor_pyplot():
   modules = 'tensorflow', 'tfp_ood.stats', 'matplotlib.pyplot'
   program = (

@@ -77,12 +77,19 @@ class Statistics:
         what a `Detector` saves and exports.
 
     Raises:
+      TypeError: if a model has no `log_prob`.
       ValueError: if a user's statistic has a name that is taken, or is neither a
         function nor a pair of a model and the name of one of its statistics.
     """
     self.distribution = distribution
     self.background = background
     self.ensemble = tuple(ensemble)
+    for model in (distribution, background, *self.ensemble):
+      if model is not None and not callable(getattr(model, 'log_prob', None)):
+        raise TypeError(
+          'Statistics: a model must have a method `log_prob`, got '
+          f'{type(model).__name__}.'
+        )
     self._model = ModelStatistics(distribution)
     self._functions = {}
     # From names to pairs of a model and the name of its statistic.
