@@ -444,7 +444,9 @@ def test_many_series_are_told_apart():
 
 def test_scatter_draws_every_point_in_the_color_of_its_data_set():
   generator = np.random.default_rng(0)
-  sets = {name: generator.normal(size=[n, 2]) for name, n in (('a', 30), ('b', 9))}
+  sets = {
+    name: generator.normal(size=[n, 2]) for name, n in (('a', 30), ('b', 9))
+  }
   figure = reporting.scatter(sets)
   (axes,) = figure.axes
   assert _legend(figure) == ['a', 'b']
