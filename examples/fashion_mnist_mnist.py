@@ -3,7 +3,7 @@
 """Trains a model on Fashion-MNIST and asks how it likes handwritten digits.
 
 The second experiment of "Do Deep Generative Models Know What They Don't Know?",
-on grey images of 28 x 28: a Glow trained on clothes gives MNIST's digits higher
+on gray images of 28 x 28: a Glow trained on clothes gives MNIST's digits higher
 likelihoods. The flags are those of cifar_svhn.py:
 
   python examples/fashion_mnist_mnist.py --data_dir=PATH

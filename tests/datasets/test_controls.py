@@ -78,9 +78,9 @@ def test_noise_does_not_depend_on_the_number():
 @pytest.mark.parametrize(
   'name, message',
   [
-    ('constant/256', "whole grey level in 0..255, got '256'"),
-    ('constant/-1', "whole grey level in 0..255, got '-1'"),
-    ('constant/grey', "whole grey level in 0..255, got 'grey'"),
+    ('constant/256', "whole gray level in 0..255, got '256'"),
+    ('constant/-1', "whole gray level in 0..255, got '-1'"),
+    ('constant/gray', "whole gray level in 0..255, got 'gray'"),
     ('constant/1/test', 'Controls have no splits'),
     ('uniform_noise/test', 'Controls have no splits'),
   ],

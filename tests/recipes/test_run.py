@@ -198,7 +198,7 @@ def test_controls_are_few(tmp_path):
 
 
 class GreyTestImages(tfds.core.GeneratorBasedBuilder):
-  """Few grey images of 28 x 28."""
+  """Few gray images of 28 x 28."""
 
   VERSION = tfds.core.Version('1.0.0')
 

@@ -32,7 +32,7 @@ def direct_log_prob(images, level=100.0):
 
 
 class Gaussian:
-  """A Gaussian about a grey level; `calls` lists what it was asked for.
+  """A Gaussian about a gray level; `calls` lists what it was asked for.
 
   In a graph, that is what it was traced for.
   """

@@ -16,7 +16,7 @@ _NO_LABEL = -1
 def control_examples(name, image_shape, num_examples, seed):
   """Returns the single examples of a control, not batched.
 
-  `'constant/128'` is images of grey level 128 throughout; `'constant'` spreads
+  `'constant/128'` is images of gray level 128 throughout; `'constant'` spreads
   the levels 0..255 evenly over the images, in ascending order. The label of a
   constant image is its level. `'uniform_noise'` draws every pixel independently
   and uniformly from 0..255; its labels are -1. Image `i` of a seed is the same
@@ -79,7 +79,7 @@ def _levels(arguments, num_examples):
   (level,) = arguments
   if not (level.isdecimal() and int(level) <= 255):
     raise ValueError(
-      "`name` 'constant/<level>' expects a whole grey level in 0..255, got "
+      "`name` 'constant/<level>' expects a whole gray level in 0..255, got "
       f'{level!r}.'
     )
   return np.full(num_examples, int(level), np.int64)

@@ -27,7 +27,7 @@ _NUM_DIGITS_TRAIN = 1297
 def sample_arrays(name):
   """Builds one data set of the bundled sample.
 
-  `'sample_photographs'` is 32 x 32 colour patches of scikit-learn's two
+  `'sample_photographs'` is 32 x 32 color patches of scikit-learn's two
   photographs (label 0: china, 1: flower) at two scales: 4,176 to train (half of
   them mirror images) and 696 to test. The photographs are cut into a grid
   of blocks; every fourth block is for testing and no patch crosses the border
@@ -36,10 +36,10 @@ def sample_arrays(name):
 
   `'sample_digits'` is scikit-learn's 1,797 handwritten digits (the label is the
   digit), enlarged to 32 x 32 and painted lighter or darker on a plate of the
-  colour of some patch of the photographs, under an even gradient of light, as
+  color of some patch of the photographs, under an even gradient of light, as
   house numbers are: 1,297 to train and 500 to test. Within an image, their
   pixels vary a third as much as the photographs' (a standard deviation of 9
-  grey levels against 25).
+  gray levels against 25).
 
   Args:
     name: `'sample_photographs'` or `'sample_digits'`.
@@ -156,11 +156,11 @@ def _painted(intensity, generator):
   def uniform(low, high, *shape):
     return low + (high - low) * generator.random((number, *shape))
 
-  # The mean colour of some patch of a photograph, so that not the palette sets
+  # The mean color of some patch of a photograph, so that not the palette sets
   # the two data sets apart, and a lighter or darker one for the digit.
   photographs, _ = sample_arrays('sample_photographs')['train']
-  colours = photographs.mean(axis=(1, 2), keepdims=True)
-  plate = colours[generator.integers(len(colours), size=number)]
+  colors = photographs.mean(axis=(1, 2), keepdims=True)
+  plate = colors[generator.integers(len(colors), size=number)]
   sign = np.where(generator.random((number, 1, 1, 1)) < 0.5, -1, 1)
   contrast = sign * uniform(12, 36, 1, 1, 1)
   position = np.linspace(-1, 1, _SIZE)

@@ -40,8 +40,8 @@ def load(
     `download` says so.
   - The bundled sample, with splits `'train'` and `'test'`:
     `'sample_photographs'` (patches of two photographs) and `'sample_digits'`
-    (handwritten digits as coloured plates), 32 x 32 x 3.
-  - A control, which has no splits: `'constant/128'` (one grey level),
+    (handwritten digits as colored plates), 32 x 32 x 3.
+  - A control, which has no splits: `'constant/128'` (one gray level),
     `'constant'` (the levels 0..255 spread evenly over the images, in ascending
     order) and `'uniform_noise'` (every pixel uniform on 0..255).
 
@@ -83,7 +83,7 @@ def load(
   Returns:
     A `tf.data.Dataset` of `(images, labels)`: `uint8` raw pixels
     `[batch_size, height, width, channels]`, static except for the batch, and
-    `int64` `[batch_size]`. The label is the class, for constant images the grey
+    `int64` `[batch_size]`. The label is the class, for constant images the gray
     level, and -1 where there is none.
 
   Raises:

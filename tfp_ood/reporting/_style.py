@@ -14,7 +14,7 @@ __all__ = [
   'style_axes',
 ]
 
-# Okabe and Ito's palette, which the colour-blind can tell apart, without its
+# Okabe and Ito's palette, which the color-blind can tell apart, without its
 # yellow (too pale on white). The first, blue, is for in-distribution data.
 COLORS = (
   '#0072B2',
@@ -53,9 +53,9 @@ def style_axes(axes, xlabel, ylabel):
 
 
 def line_style(index):
-  """Colour and line style of the series number `index`.
+  """Color and line style of the series number `index`.
 
-  Seven colours and four styles, stepped together, make 28 pairs.
+  Seven colors and four styles, stepped together, make 28 pairs.
   """
   return {
     'color': COLORS[index % len(COLORS)],

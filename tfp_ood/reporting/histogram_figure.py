@@ -24,7 +24,7 @@ _NOTE_HEIGHT = 0.22  # In inches, of 72 points.
 def histograms(
   values_by_name, xlabel, title=None, num_bins=60, log_scale=False
 ):
-  """Draws normalised histograms of several data sets over one axis.
+  """Draws normalized histograms of several data sets over one axis.
 
   The first data set is the in-distribution one, drawn filled. All share the
   same bins, and each has area 1. The axis fits the first data set that has any

@@ -71,14 +71,14 @@ def traverse(model, latents, direction, offset, num_steps=7):
   shares = tf.linspace(tf.zeros([], latents.dtype), 1.0, num_steps)
   shares = tf.reshape(shares, [-1, *[1] * len(latents.shape[1:])])
   ways = -2.0 * distances * direction
-  codes = latents[:, tf.newaxis] + shares * ways[:, tf.newaxis]
+  on_the_way = latents[:, tf.newaxis] + shares * ways[:, tf.newaxis]
 
-  def decoded(codes):
-    flat = tf.reshape(codes, [-1, *latents.shape[1:]])
+  def decoded(latents):
+    flat = tf.reshape(latents, [-1, *latents.shape[2:]])
     images = tf.convert_to_tensor(model.decode_images(flat))
     return tf.reshape(images, [-1, num_steps, *images.shape[1:]])
 
-  return with_one_more_if_empty(decoded, codes)
+  return with_one_more_if_empty(decoded, on_the_way)
 
 
 def _unit_hyperplane(direction, offset, shape):

@@ -45,11 +45,11 @@ class Autoencoder(EncoderDecoder):
     """Instantiates the `Autoencoder`.
 
     Args:
-      encoder: callable, such as a `tf_keras` model, from images scaled to `[-1,
-        1]`, `[batch, height, width, channels]`, to a distribution of latents, of
-        which the mean is taken; `tfp.layers.DistributionLambda` makes one of
+      encoder: network, such as a `tf_keras` model, from images scaled to `[-1, 1]`,
+        `[batch, height, width, channels]`, to a distribution of latents, of which
+        the mean is taken; `tfp.layers.DistributionLambda` makes one of
         `tfd.VectorDeterministic`.
-      decoder: callable from latents, `[batch, ...latent]`, to a distribution over raw
+      decoder: network from latents, `[batch, ...latent]`, to a distribution over raw
         pixels, of batch shape `[batch]` and event shape `image_shape`.
       image_shape: `[height, width, channels]`, Python `int`s.
       num_values: Python `int`, at most 256: pixels are `0 .. num_values - 1`.

@@ -27,8 +27,8 @@ class EncoderDecoder(RawPixelDistribution):
     """Instantiates the model.
 
     Args:
-      encoder: callable; see `VariationalAutoencoder`.
-      decoder: callable; see `VariationalAutoencoder`.
+      encoder: network; see `VariationalAutoencoder`.
+      decoder: network; see `VariationalAutoencoder`.
       image_shape: `[height, width, channels]`, Python `int`s.
       **kwargs: passed to `RawPixelDistribution`.
 

@@ -37,7 +37,7 @@ def score_norm(log_prob, x):
     x: `Tensor` of shape `[batch, ...]`; integers are cast to float32.
 
   Returns:
-    `Tensor` of shape `[batch]`, in nats per unit of `x` (nats per grey level
+    `Tensor` of shape `[batch]`, in nats per unit of `x` (nats per gray level
     for raw pixels).
 
   Raises:
