@@ -86,16 +86,19 @@ def test_every_public_class_and_function_has_an_example(package):
     or inspect.isfunction(member)
     if not _is_namedtuple(member) and '>>>' not in (member.__doc__ or '')
   ]
-  # Base classes, what works on files (an example beside it shows both ways),
-  # and a callback that needs a run.
+  # Base classes and exceptions, what works on files (an example beside it shows
+  # both ways), and a callback that needs a run.
   allowed = {
     'Bijector',
     'Coupling',
+    'OtherSettingsError',
+    'SettingError',
     'TimeLimit',
     'export_saved_model',
     'load_weights',
     'read_arrays',
     'read_results',
+    'read_tree',
     'save_weights',
     'trackable_parts',
   }

@@ -21,6 +21,20 @@ def ensemble_parts(evaluation):
     `tfp_ood.reporting.Section`; its results are a `dict` by data set of means,
     AUROCs of each part as a score, and the mean over the members of the AUROC of
     the likelihood, with its interval over training runs.
+
+  #### Example
+
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> tfd = tfp.distributions
+  >>> members = [tfd.Sample(tfd.Normal(loc, 1.), [3]) for loc in (-0.1, 0., 0.1)]
+  >>> data = members[1].sample(50, seed=1)
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     members[1], [tfp_ood.stats.Waic()], {'near': data}, {'far': data + 20.},
+  ...     ensemble=members, verbose=False)
+  >>> section = ensemble_parts(evaluation)
+  >>> section.results['far']['auroc_of_variance']
+  1.0
   """
   # In float64: far from the training data, variances overflow float32.
   log_probs = {

@@ -51,6 +51,25 @@ class Evaluation:
     information: `dict` of what a reader may want to know, such as the command.
     make_detector: function from the name of a score to a `Detector`; `None` of an
       evaluation that was loaded.
+
+  #### Example
+
+  >>> import tempfile
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> tfd = tfp.distributions
+  >>> model = tfd.Sample(tfd.Normal(0., 1.), [3])
+  >>> data = model.sample(100, seed=1)
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     model, {'nll': tfp_ood.stats.NegativeLogLikelihood()},
+  ...     {'near': data}, {'far': data + 20.}, verbose=False)
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   evaluation.save(folder)
+  ...   loaded = Evaluation.load(folder)
+  >>> loaded.aurocs()['nll']['far'].auroc
+  1.0
+  >>> [(record['dataset'], record['flagged']) for record in loaded.records()]
+  [('far', 1.0)]
   """
 
   in_distribution: str

@@ -36,6 +36,19 @@ def feature_classifier(training_data, test_data, folder=None, seed=0):
     classifier: `tf_keras.Model`, or `None` where there are no labels of two
       classes.
     accuracy: `float`, on the test data, or `None`.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> images = np.random.default_rng(0).integers(0, 256, [16, 8, 8, 3], np.uint8)
+  >>> images[8:] //= 8  # Of the second class, which is dark.
+  >>> labels = np.repeat([0, 1], 8)
+  >>> data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
+  >>> classifier, accuracy = feature_classifier(data, data)
+  epoch 1: loss ...
+  >>> classifier(images / 127.5 - 1.).shape, 0. <= accuracy <= 1.
+  (TensorShape([16, 2]), True)
   """
   labels = np.concatenate([labels for _, labels in training_data])
   num_classes = 1 + int(np.max(labels))
@@ -79,6 +92,21 @@ def feature_distances(classifier, accuracy, reference, others):
 
   Returns:
     `tfp_ood.reporting.Section`; its results have `distances` by name.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> classifier = tfp_ood.networks.small_resnet(
+  ...     (8, 8, 3), num_classes=2, width=0.05, blocks=(1,), seed=0)
+  >>> images = np.random.default_rng(0).integers(0, 256, [40, 8, 8, 3])
+  >>> training = tf.data.Dataset.from_tensor_slices(images[:20]).batch(10)
+  >>> others = {'of the same kind': [images[20:]], 'dark': [images[20:] // 8]}
+  >>> section = feature_distances(classifier, 0.5, training, others)
+  >>> distances = section.results['distances']
+  >>> distances['of the same kind'] < distances['dark']
+  True
   """
   section = reporting.Section('How good are samples?')
   if classifier is None:

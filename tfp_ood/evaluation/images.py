@@ -24,6 +24,17 @@ def samples(distribution, num_samples=64, seed=0):
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> import tensorflow_probability as tfp
+  >>> tfd = tfp.distributions
+  >>> model = tfd.Sample(tfd.Normal(128., 20.), [8, 8, 3])
+  >>> section = samples(model, num_samples=4)
+  >>> _, figure = section.tree()['parts'][0]
+  >>> images = figure['arguments']['images']
+  >>> images.shape, images.dtype
+  ((4, 8, 8, 3), dtype('uint8'))
   """
   section = reporting.Section('Samples')
   images = np.asarray(distribution.sample(num_samples, seed=[seed, 0]))
@@ -52,6 +63,25 @@ def extreme_images(
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> tfd = tfp.distributions
+  >>> model = tfd.Sample(tfd.Normal(128., 20.), [4, 4, 3])
+  >>> levels = np.array([0, 60, 120, 180, 240], np.uint8)  # One for each image.
+  >>> images = np.ones([5, 4, 4, 3], np.uint8) * levels[:, None, None, None]
+  >>> data = {'gray': tf.data.Dataset.from_tensor_slices(images).batch(2)}
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     model, [tfp_ood.stats.NegativeLogLikelihood()], data, {}, verbose=False)
+  >>> section = extreme_images(evaluation, data, count=2)
+  >>> for _, figure in section.tree()['parts']:
+  ...   print(figure['caption'], figure['arguments']['images'][:, 0, 0, 0])
+  gray: the 2 most likely by log prob. [120 180]
+  gray: the 2 least likely by log prob. [  0 240]
   """
   section = reporting.Section(
     f'Most and least likely images, by {title(statistic)}'

@@ -30,6 +30,22 @@ def reconstructions(models, datasets, num_images=10, batch_size=64):
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> model = tfp_ood.distributions.autoencoder(
+  ...     [8, 8, 3], latent_size=2, hidden_channels=2, seed=1)
+  >>> images = np.random.default_rng(0).integers(0, 256, [6, 8, 8, 3], np.uint8)
+  >>> noise = tf.data.Dataset.from_tensor_slices(images).batch(6)
+  >>> section = reconstructions({'a model': model}, {'noise': noise}, num_images=4)
+  >>> _, figure = section.tree()['parts'][0]
+  >>> figure['caption']
+  'noise: the first images; row by row what comes back from a model.'
+  >>> figure['arguments']['images'].shape  # Four, and four that come back.
+  (8, 8, 8, 3)
   """
   section = reporting.Section('Reconstructions')
   for name, dataset in datasets.items():
@@ -60,6 +76,18 @@ def decoded_samples(models, num_samples=64, seed=0):
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> import tfp_ood
+  >>> vae = tfp_ood.distributions.variational_autoencoder(
+  ...     [8, 8, 3], latent_size=2, hidden_channels=2, seed=1)
+  >>> section = decoded_samples({'VAE': vae}, num_samples=4)
+  >>> _, figure = section.tree()['parts'][0]
+  >>> figure['arguments']['images'].shape
+  (4, 8, 8, 3)
+  >>> figure['caption']
+  "VAE: decoded from draws of the prior, without the decoder's noise."
   """
   section = reporting.Section('Samples')
   for name, model in models.items():
@@ -88,6 +116,24 @@ def latent_space(model, evaluation, datasets, statistics=('latent',), seed=0):
   Returns:
     `tfp_ood.reporting.Section`; its results are accuracies and AUROCs by space and
     data set.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> model = tfp_ood.distributions.autoencoder(
+  ...     [8, 8, 3], latent_size=2, hidden_channels=4, seed=1)
+  >>> x = np.random.default_rng(0).integers(0, 8, [20, 8, 8, 3], np.uint8)
+  >>> images = {'dark': x, 'bright': x + 240}
+  >>> datasets = {n: tf.data.Dataset.from_tensors(x) for n, x in images.items()}
+  >>> dark, bright = ({name: data} for name, data in datasets.items())
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     model, [tfp_ood.stats.NegativeLogLikelihood()], dark, bright,
+  ...     keep=['latent'], verbose=False)
+  >>> section = latent_space(model, evaluation, datasets)
+  >>> section.results['latent']['bright']['auroc']['auroc']
+  1.0
   """
   points = {
     space: {name: v[space] for name, v in evaluation.statistics.items()}

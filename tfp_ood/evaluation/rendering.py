@@ -36,6 +36,23 @@ def rendered_pixels(model, images, labels=None):
 
   Returns:
     `uint8` array of the shape of `images`.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tf_keras
+  >>> import tfp_ood
+  >>> layers = tf_keras.layers
+  >>> classifier = tf_keras.Sequential([
+  ...     layers.Input([4, 4, 3]),
+  ...     layers.Conv2D(2, 3, activation='relu'),
+  ...     layers.Flatten(),
+  ...     layers.Dense(3)])
+  >>> model = tfp_ood.distributions.NeuralRenderingModel.from_keras(classifier)
+  >>> images = np.random.default_rng(0).integers(0, 256, [5, 4, 4, 3], np.uint8)
+  >>> rendered = rendered_pixels(model, images)
+  >>> rendered.shape, rendered.dtype
+  ((5, 4, 4, 3), dtype('uint8'))
   """
   _, _, rendered, _ = model.infer_and_render(images, labels)
   # From the units of the network.
@@ -55,6 +72,30 @@ def rendering_layers(models, evaluations, datasets, max_examples=2_000):
   Returns:
     `tfp_ood.reporting.Section`; its results have lists by layer, for each quantity
     and data set, of one list by run each.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tf_keras
+  >>> import tfp_ood
+  >>> layers = tf_keras.layers
+  >>> classifier = tf_keras.Sequential([
+  ...     layers.Input([4, 4, 3]),
+  ...     layers.Conv2D(2, 3, activation='relu', kernel_initializer='ones'),
+  ...     layers.Flatten(),
+  ...     layers.Dense(3)])
+  >>> model = tfp_ood.distributions.NeuralRenderingModel.from_keras(classifier)
+  >>> datasets = {
+  ...     name: tf.data.Dataset.from_tensors(np.full([5, 4, 4, 3], level, np.uint8))
+  ...     for name, level in (('bright', 200), ('dark', 50))}
+  >>> bright, dark = ({name: data} for name, data in datasets.items())
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     model, [tfp_ood.stats.RenderingLatent('mode_normalized')], bright, dark,
+  ...     keep=['layer_etas', 'layer_reconstructions'], verbose=False)
+  >>> section = rendering_layers({'run': model}, {'run': evaluation}, datasets)
+  >>> section.results['switches']  # The layer sums up the pixels.
+  {'bright': [[1.0]], 'dark': [[0.0]]}
   """
   first = next(iter(evaluations.values()))
   inside = first.in_distribution
@@ -175,6 +216,27 @@ def rendering_labels(models, datasets, shown, seed=0, max_examples=2_000):
   Returns:
     `tfp_ood.reporting.Section`; its results are means and AUROCs of the latent
     log-probability by label and data set, as lists by run.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tf_keras
+  >>> import tfp_ood
+  >>> layers = tf_keras.layers
+  >>> classifier = tf_keras.Sequential([
+  ...     layers.Input([4, 4, 3]),
+  ...     layers.Conv2D(2, 3, activation='relu'),
+  ...     layers.Flatten(),
+  ...     layers.Dense(3)])
+  >>> model = tfp_ood.distributions.NeuralRenderingModel.from_keras(classifier)
+  >>> images = np.random.default_rng(0).integers(0, 256, [5, 4, 4, 3], np.uint8)
+  >>> datasets = {
+  ...     'noise': tf.data.Dataset.from_tensors(images),
+  ...     'dark': tf.data.Dataset.from_tensors(images // 8)}
+  >>> section = rendering_labels({'run': model}, datasets, ['noise', 'dark'])
+  >>> list(section.results['mean']), list(section.results['auroc']['second'])
+  (['inferred', 'second', 'random'], ['dark'])
   """
   images = {
     name: _data.first_examples(dataset, max_examples)
@@ -293,6 +355,29 @@ def exciting_features(model, datasets, seed=0, max_examples=2_000):
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tf_keras
+  >>> import tfp_ood
+  >>> layers = tf_keras.layers
+  >>> classifier = tf_keras.Sequential([
+  ...     layers.Input([4, 4, 3]),
+  ...     layers.Conv2D(2, 3, activation='relu', kernel_initializer='ones'),
+  ...     layers.Flatten(),
+  ...     layers.Dense(3)])
+  >>> model = tfp_ood.distributions.NeuralRenderingModel.from_keras(classifier)
+  >>> levels = np.array([130, 250, 190], np.uint8)  # One for each image.
+  >>> images = np.ones([3, 4, 4, 3], np.uint8) * levels[:, None, None, None]
+  >>> datasets = {
+  ...     'gray': tf.data.Dataset.from_tensors(images),
+  ...     'brighter': tf.data.Dataset.from_tensors(images + 5)}
+  >>> section = exciting_features(model, datasets)
+  >>> _, figure = section.tree()['parts'][0]
+  >>> figure['arguments']['images'][:6, 0, 0, 0].tolist()  # Rows of one feature.
+  [250, 190, 130, 255, 195, 135]
   """
   generator = np.random.default_rng(seed)
   chosen = [

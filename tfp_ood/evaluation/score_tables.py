@@ -23,6 +23,24 @@ def score_table(evaluation, scores, heading, text, column='score'):
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> tfd = tfp.distributions
+  >>> model = tfd.Sample(tfd.Normal(0., 1.), [3])
+  >>> data = model.sample(50, seed=1)
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     model,
+  ...     {'nll': tfp_ood.stats.NegativeLogLikelihood(),
+  ...      'norm': tfp_ood.stats.ScoreNorm()},
+  ...     {'near': data}, {'far': data + 20.}, verbose=False)
+  >>> section = score_table(
+  ...     evaluation, {'value': 'nll', 'slope': 'norm'}, 'Slopes', 'Of one model.')
+  >>> _, table = section.tree()['parts'][-1]
+  >>> table['header'], [row[0] for row in table['rows']]
+  (['score', 'far'], ['value', 'slope'])
   """
   section = reporting.Section(heading)
   section.add_text(text)
@@ -40,6 +58,22 @@ def over_runs(evaluations):
     `tfp_ood.reporting.Section`; its results have `auroc`, by score and data set,
     and `means`, by data set and statistic, each `mean`, `standard_deviation`
     (`None` of a single run) and `num_runs`.
+
+  #### Example
+
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> tfd = tfp.distributions
+  >>> data = tfd.Sample(tfd.Normal(0., 1.), [3]).sample(50, seed=1)
+  >>> evaluations = {}
+  >>> for run, scale in (('first', 1.), ('second', 2.)):
+  ...   evaluations[run] = tfp_ood.evaluation.evaluate(
+  ...       tfd.Sample(tfd.Normal(0., scale), [3]),
+  ...       {'nll': tfp_ood.stats.NegativeLogLikelihood()},
+  ...       {'near': data}, {'far': data + 20.}, verbose=False)
+  >>> section = over_runs(evaluations)
+  >>> section.results['auroc']['nll']['far']
+  {'mean': 1.0, 'standard_deviation': 0.0, 'num_runs': 2}
   """
   first = next(iter(evaluations.values()))
   aurocs = [evaluation.aurocs() for evaluation in evaluations.values()]
@@ -100,6 +134,18 @@ def accuracies(evaluations, labels):
 
   Returns:
     `tfp_ood.reporting.Section`, its results by data set.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tfp_ood
+  >>> logits = np.array([[2., 1.], [0., 3.], [1., 0.], [4., 2.]])
+  >>> evaluation = tfp_ood.evaluation.Evaluation(
+  ...     'test', None, [], {'test': {'logits': logits}}, scores={},
+  ...     p_values={}, kept=[])
+  >>> section = accuracies({'run': evaluation}, {'test': np.array([0, 1, 1, 0])})
+  >>> section.results['test']['mean']
+  0.75
   """
   found = {
     name: np.array(

@@ -46,6 +46,29 @@ def second_order(
 
   Returns:
     `tfp_ood.reporting.Section`; its results are `dict`s by data set.
+
+  #### Example
+
+  >>> import numpy as np
+  >>> import tensorflow as tf
+  >>> import tensorflow_probability as tfp
+  >>> import tfp_ood
+  >>> tfd = tfp.distributions
+  >>> model = tfd.Sample(tfd.Normal(128., 20.), [4, 4, 3])
+  >>> model.continuous_log_prob = model.log_prob
+  >>> x = 255 * np.random.default_rng(0).random([60, 4, 4, 3], np.float32)
+  >>> images = {'test': x[:30], 'train': x[30:], 'faint': 128 + x / 9}
+  >>> datasets = {n: tf.data.Dataset.from_tensors(x) for n, x in images.items()}
+  >>> test, train, faint = ({name: data} for name, data in datasets.items())
+  >>> evaluation = tfp_ood.evaluation.evaluate(
+  ...     model, [tfp_ood.stats.NegativeLogLikelihood()], test, faint, train,
+  ...     verbose=False)
+  >>> section = second_order(model, evaluation, datasets, num_probes=2)
+  second-order analysis of test, grayed by 0.5
+  second-order analysis of faint
+  >>> found = section.results['faint']  # A normal has no higher derivatives.
+  >>> round(found['full']['total'] / found['measured']['difference'], 2)
+  1.0
   """
   log_prob = {
     name: evaluation.statistics[name]['log_prob']

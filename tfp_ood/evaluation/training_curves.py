@@ -23,6 +23,19 @@ def training_curves(records, heading='Training'):
 
   Returns:
     `tfp_ood.reporting.Section`.
+
+  #### Example
+
+  >>> record = {
+  ...     'steps': 20, 'examples': 640, 'seconds': 32.,
+  ...     'epochs': [{'epoch': 1, 'seconds': 16., 'loss': 3., 'val_loss': 3.5},
+  ...                {'epoch': 2, 'seconds': 16., 'loss': 2., 'val_loss': 3.}]}
+  >>> section = training_curves({'glow': record})
+  >>> (_, text), (_, figure) = section.tree()['parts']
+  >>> text['text']
+  'Glow: 20 steps, 640 examples, 0.5 minutes (20 examples/s).'
+  >>> figure['name'], list(figure['arguments']['series_by_name'])
+  ('training_loss', ['loss', 'val loss'])
   """
   section = reporting.Section(heading)
   for run, record in records.items():

@@ -29,6 +29,21 @@ class Run:
     datasets: `dict` of all data sets to score by name, in the shape of the training
       images; `test` and `train` are the names of the in-distribution ones.
     strategy: `tf.distribute.Strategy` to train under.
+
+  #### Example
+
+  >>> import tempfile
+  >>> import tfp_ood
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   run = Run(
+  ...       tfp_ood.recipes.glow, folder, 'sample_photographs', ['sample_digits'],
+  ...       preset='tiny', num_evaluated=40)
+  ...   run.is_complete()  # `run.run()` trains, scores and writes the report.
+  False
+  >>> list(run.others)
+  ['sample_digits test', 'constant', 'uniform_noise']
+  >>> run.image_shape
+  TensorShape([32, 32, 3])
   """
 
   def __init__(

@@ -45,6 +45,18 @@ def check_settings(folder, settings):
 
   Raises:
     OtherSettingsError: if it does, with each setting that is another.
+
+  #### Example
+
+  >>> import tempfile
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   keep_settings(folder, {'width': 8, 'seed': 1})
+  ...   check_settings(folder, {'width': 16, 'seed': 1})
+  Traceback (most recent call last):
+  ...
+  tfp_ood.training.train_or_restore.OtherSettingsError: ... holds a model of other
+  settings (width: 8 there, 16 now). Give another folder, or the same settings to
+  resume.
   """
   path = os.path.join(folder, _SETTINGS)
   if not os.path.exists(path):
@@ -75,6 +87,16 @@ def keep_settings(folder, settings):
 
   Raises:
     OtherSettingsError: if the folder holds a model of others.
+
+  #### Example
+
+  >>> import os
+  >>> import tempfile
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   keep_settings(folder, {'width': 8})
+  ...   keep_settings(folder, {'width': 8})  # The same: nothing to refuse.
+  ...   os.listdir(folder)
+  ['configuration.json']
   """
   check_settings(folder, settings)
   write_results(os.path.join(folder, _SETTINGS), settings)
@@ -125,6 +147,25 @@ def train_or_restore(
     OtherSettingsError: if the folder holds a model of other settings.
     ValueError: if neither `epochs` nor `minutes` is given, the number of batches is
       not known, logs have no folder, or files are damaged.
+
+  #### Example
+
+  >>> import tempfile
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> dataset = tf.data.Dataset.from_tensor_slices(tf.ones([8, 3])).batch(4)
+  >>> records = []
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   for _ in range(2):
+  ...     normal = tfp_ood.distributions.learned_normal([3])
+  ...     model = tfp_ood.training.DistributionModel(normal)
+  ...     model.compile(tfp_ood.training.adam(0.1))
+  ...     record = train_or_restore(model, folder, {'rate': 0.1}, dataset, epochs=1)
+  ...     records.append(record)
+  epoch 1: bits_per_dim ...
+  The model is trained already: ...
+  >>> records[0]['steps'], records[0] == records[1]
+  (2, True)
   """
   _check_arguments(folder, dataset, epochs, minutes, tensorboard)
   distribution = getattr(model, 'distribution', model)
