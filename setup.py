@@ -41,6 +41,7 @@ setuptools.setup(
     'tensorflow-datasets>=4.9.10,<4.10',
     'tensorflow-probability>=0.25,<0.26',
     'tf-keras>=2.21,<2.22',
+    'threadpoolctl>=3.1,<4',
   ],
   extras_require={
     'docs': ['pdoc>=15,<17'],

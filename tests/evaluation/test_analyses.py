@@ -129,6 +129,36 @@ def test_graying(quadratic):
   _draw(section)
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32, np.int64])
+def test_graying_of_any_model_and_dtype(dtype):
+  of_pixels = tfp_ood.distributions.glow(
+    _SHAPE, num_levels=1, num_steps=1, hidden_channels=2, seed=0
+  )
+  of_pixels.initialize(_DATA['train'])
+  for model in (tfd.Sample(tfd.Normal(128.0, 100.0), _SHAPE), of_pixels):
+    found, expected = (
+      analyses.graying(
+        model, tf.data.Dataset.from_tensors(images), factors=(0.0, 0.5)
+      ).results['bits_per_dim']
+      # Whole numbers stay whole, as a model of pixels needs them.
+      for images in (_DATA['test'].astype(dtype), _DATA['test'])
+    )
+    assert found == expected
+    assert found[1]['mean'] < found[0]['mean']
+
+
+def test_graying_of_images_that_are_not_whole_is_exact():
+  images = _DATA['test'] / np.float32(255)
+  model = tfd.Sample(tfd.Normal(0.5, 0.1), _SHAPE)
+  section = analyses.graying(
+    model, tf.data.Dataset.from_tensors(images), factors=(0.3,)
+  )
+  grayed = tfp_ood.datasets.gray_towards_mean(images, 0.3)
+  bits = -model.log_prob(grayed).numpy() / 192 / np.log(2)
+  (found,) = section.results['bits_per_dim']
+  assert found['mean'] == pytest.approx(bits.mean(), rel=1e-5)
+
+
 def test_samples():
   model = tfd.Sample(tfd.Normal(128.0, 100.0), _SHAPE)
   section = analyses.samples(model, num_samples=20, seed=1)
@@ -534,3 +564,10 @@ def test_the_classifier_is_kept(tmp_path):
     np.testing.assert_array_equal(value, other)
   with pytest.raises(tfp_ood.training.OtherSettingsError, match='seed'):
     analyses.feature_classifier(train, test, tmp_path, seed=2)
+
+
+def test_second_order_analysis_needs_training_data(quadratic):
+  found = _evaluation({'test': {'log_prob': np.zeros([40])}})
+  found.training = None
+  with pytest.raises(ValueError, match='data of `training`'):
+    analyses.second_order(quadratic, found, _datasets())

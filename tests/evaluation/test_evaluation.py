@@ -391,3 +391,15 @@ def test_a_single_score_is_compared_with_nothing(tmp_path):
   evaluation.p_values = {'coarse': evaluation.p_values['coarse']}
   page = Page(open(evaluation.write_report(tmp_path), encoding='utf-8').read())
   assert not any(text.startswith('Beside') for text in page.headings)
+
+
+@pytest.mark.parametrize('training', [None, 'train'])
+def test_a_report_of_in_distribution_data_alone(tmp_path, training):
+  evaluation = _evaluation()
+  evaluation.out_of_distribution, evaluation.training = [], training
+  path = evaluation.write_report(tmp_path)
+  page = Page(open(path, encoding='utf-8').read())
+  assert 'Score by score' in page.headings
+  evaluation.save(tmp_path)
+  loaded = tfp_ood.evaluation.Evaluation.load(tmp_path)
+  assert loaded.summary() == evaluation.summary()

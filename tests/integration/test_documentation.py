@@ -117,7 +117,8 @@ def _code_blocks(path):
 _PAGES = [
   path
   for path in [_ROOT / 'README.md', *sorted((_ROOT / 'docs').rglob('*.md'))]
-  if path.exists() and _code_blocks(path)
+  # test_own_model.py runs that one.
+  if path.name != 'add_a_model.md' and _code_blocks(path)
 ]
 
 

@@ -5,9 +5,17 @@
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood import datasets
 from tfp_ood._batches import images_of
+from tfp_ood._one_trace import OneTrace
 
-__all__ = ['as_pixels', 'first_examples', 'in_batches', 'select_examples']
+__all__ = [
+  'as_pixels',
+  'first_examples',
+  'grayed',
+  'in_batches',
+  'select_examples',
+]
 
 _BATCH_SIZE = 100
 
@@ -46,11 +54,7 @@ def in_batches(function, x):
   Returns:
     Nest of arrays.
   """
-  traced = tf.function(
-    function,
-    input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
-    autograph=False,
-  )
+  traced = OneTrace(function)
   parts = [
     tf.nest.map_structure(
       lambda part: part.numpy(), traced(x[start : start + _BATCH_SIZE])
@@ -58,6 +62,15 @@ def in_batches(function, x):
     for start in range(0, len(x), _BATCH_SIZE)
   ]
   return tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
+
+
+def grayed(images, factor):
+  """As `gray_towards_mean`, of any dtype; whole numbers, which pixels are, stay so."""
+  if images.dtype != tf.uint8 and not images.dtype.is_floating:
+    images = tf.cast(images, tf.float32)
+  values = datasets.gray_towards_mean(images, factor)
+  is_whole = tf.reduce_all(images == tf.round(images))
+  return tf.where(is_whole, tf.round(values), values)
 
 
 def as_pixels(values):

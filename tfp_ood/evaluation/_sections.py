@@ -96,6 +96,8 @@ def _scores(evaluation):
       values_by_name={name: values[name] for name in evaluation.datasets},
       xlabel=f'score: {title(score)}',
     )
+    if not evaluation.out_of_distribution:
+      continue
     section.add_figure(
       f'{score}_roc',
       reporting.roc_curves,
@@ -119,7 +121,7 @@ def _scores(evaluation):
 
 
 def _comparisons(evaluation):
-  if len(evaluation.scores) < 2:
+  if len(evaluation.scores) < 2 or not evaluation.out_of_distribution:
     return None
   section = reporting.Section(f'Beside the {title(evaluation.baseline)}')
   section.add_table(*comparison_table(evaluation))

@@ -8,10 +8,10 @@ import re
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_ood._arrays import read_arrays, write_arrays
 from tfp_ood._batches import images_of
+from tfp_ood._one_trace import OneTrace
 
 __all__ = ['StatisticsStore']
 
@@ -113,7 +113,7 @@ class StatisticsStore:
       for limit, some in by_limit.items():
         allowed = x if limit is None else x[: max(limit - count, 0)]
         if len(allowed):
-          values = self._function(tuple(some), allowed)(allowed)
+          values = self._function(tuple(some))(allowed)
           for name in some:
             parts[name].append(values[name])
       count += len(x)
@@ -126,16 +126,11 @@ class StatisticsStore:
     self._print(f'scored {count} examples of {dataset_name} in {seconds:.0f} s')
     return {name: np.concatenate(values) for name, values in parts.items()}
 
-  def _function(self, names, x):
-    """Returns a function with one trace for all data sets and sizes of batches."""
-    key = names, x.dtype, tuple(x.shape[1:])
-    if key not in self._functions:
-      self._functions[key] = tf.function(
-        lambda x: self._statistics(x, names),
-        input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
-        autograph=False,
-      )
-    return self._functions[key]
+  def _function(self, names):
+    """Returns the function of examples that computes some statistics."""
+    if names not in self._functions:
+      self._functions[names] = OneTrace(lambda x: self._statistics(x, names))
+    return self._functions[names]
 
   def _print(self, line):
     if self._verbose:

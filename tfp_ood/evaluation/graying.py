@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from tfp_ood import _protocol, datasets, reporting, stats
+from tfp_ood import _protocol, reporting, stats
 from tfp_ood.evaluation import _data
 from tfp_ood.evaluation.evaluation import mean_and_error
 
@@ -44,13 +44,14 @@ def graying(distribution, dataset, factors=_FACTORS, max_examples=500):
   images = _data.first_examples(dataset, max_examples)
   size = _protocol.event_shape(distribution).num_elements()
 
+  def log_prob(images, factor):
+    grayed = _data.grayed(images, factor)
+    return _protocol.log_prob(
+      distribution, _protocol.check(distribution, grayed)
+    )
+
   def log_probs(images):
-    return [
-      _protocol.log_prob(
-        distribution, datasets.gray_towards_mean(images, factor)
-      )
-      for factor in factors
-    ]
+    return [log_prob(images, factor) for factor in factors]
 
   means = [
     mean_and_error(stats.bits_per_dim(values.astype(np.float64), size))

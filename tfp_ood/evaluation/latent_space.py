@@ -3,6 +3,7 @@
 """Where data sets lie in the latent space of an autoencoder."""
 
 import numpy as np
+import threadpoolctl
 from sklearn import manifold
 
 from tfp_ood import reporting, stats
@@ -260,6 +261,9 @@ def _embedded(latents, seed):
   together = np.concatenate(parts)
   embedding = manifold.TSNE(
     perplexity=min(_PERPLEXITY, (len(together) - 1) / 3), random_state=seed
-  ).fit_transform(together)
+  )
+  # On a busy machine, its threads would wait for one another most of the time.
+  with threadpoolctl.threadpool_limits(1):
+    points = embedding.fit_transform(together)
   ends = np.cumsum([len(part) for part in parts])
-  return dict(zip(latents, np.split(embedding, ends[:-1]), strict=True))
+  return dict(zip(latents, np.split(points, ends[:-1]), strict=True))

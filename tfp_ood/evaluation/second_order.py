@@ -4,8 +4,7 @@
 
 import numpy as np
 
-from tfp_ood import datasets as tfp_ood_datasets
-from tfp_ood import reporting, stats
+from tfp_ood import _protocol, reporting, stats
 from tfp_ood.evaluation import _data
 from tfp_ood.evaluation.constant_volume import (
   constant_volume_second_order_difference,
@@ -47,6 +46,9 @@ def second_order(
   Returns:
     `tfp_ood.reporting.Section`; its results are `dict`s by data set.
 
+  Raises:
+    ValueError: if the evaluation has no training data.
+
   #### Example
 
   >>> import numpy as np
@@ -70,16 +72,26 @@ def second_order(
   >>> round(found['full']['total'] / found['measured']['difference'], 2)
   1.0
   """
+  if evaluation.training is None:
+    raise ValueError(
+      'second_order: the log-probability is expanded about the mean training '
+      'image; give `evaluate` the data of `training` too.'
+    )
   log_prob = {
     name: evaluation.statistics[name]['log_prob']
     for name in [evaluation.training, *evaluation.out_of_distribution]
   }
   grayed = f'{evaluation.in_distribution}, grayed by {_GRAYED_BY:g}'
   inside = datasets[evaluation.in_distribution].map(
-    lambda x, *_: tfp_ood_datasets.gray_towards_mean(x, _GRAYED_BY)
+    lambda x, *_: _data.grayed(x, _GRAYED_BY)
   )
   some = _data.first_examples(inside, _NUM_GRAYED)
-  log_prob[grayed] = _data.in_batches(distribution.log_prob, some)
+  log_prob[grayed] = _data.in_batches(
+    lambda x: _protocol.log_prob(
+      distribution, _protocol.check(distribution, x)
+    ),
+    some,
+  )
   others = {grayed: inside} | {
     name: datasets[name] for name in evaluation.out_of_distribution
   }

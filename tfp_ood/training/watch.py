@@ -5,10 +5,10 @@
 import time
 
 import numpy as np
-import tensorflow as tf
 import tf_keras
 
 from tfp_ood._batches import images_of
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.stats.metrics.ranking_metrics import auroc
 from tfp_ood.stats.statistics import Statistics
 
@@ -62,8 +62,8 @@ class Watch(tf_keras.callbacks.Callback):
     if 'log_prob' in names and 'bits_per_dim' in statistics.names:
       names['bits_per_dim'] = None
     statistics.check_names(names)
-    self._statistics, self._names = statistics, names
-    self._functions = {}
+    self._names = names
+    self._statistics = OneTrace(lambda x: statistics(x, names))
 
   def on_epoch_begin(self, epoch, logs=None):
     """Starts the clock."""
@@ -84,22 +84,11 @@ class Watch(tf_keras.callbacks.Callback):
         )
 
   def _values(self, dataset):
-    parts = [self._function(x)(x) for x in map(images_of, dataset)]
+    parts = [self._statistics(x) for x in map(images_of, dataset)]
     return {
       name: np.concatenate([part[name] for part in parts])
       for name in self._names
     }
-
-  def _function(self, x):
-    """The statistics as a graph of batches of any size, like a given one."""
-    spec = tf.TensorSpec([None, *x.shape[1:]], x.dtype)
-    if spec not in self._functions:
-      self._functions[spec] = tf.function(
-        lambda x: self._statistics(x, self._names),
-        input_signature=[spec],
-        autograph=False,
-      )
-    return self._functions[spec]
 
 
 def _auroc(inside, outside):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfp_ood import _protocol
 from tfp_ood._arrays import read_arrays, write_arrays
 from tfp_ood._batches import images_of
+from tfp_ood._one_trace import OneTrace
 from tfp_ood._saved_models import write_saved_model
 from tfp_ood.stats._fractions import check_fraction
 from tfp_ood.stats.decisions.conformal import (
@@ -78,8 +79,8 @@ class Detector:
     self._score = copy.deepcopy(score)
     self._learns = score.learns and not score.is_fitted
     self._calibration_scores = None
-    # From dtypes and shapes of examples to functions that compute statistics.
-    self._functions = {}
+    names = self._score.statistics
+    self._in_graph = OneTrace(lambda x: self._statistics.of_checked(x, names))
 
   @property
   def calibration_scores(self):
@@ -378,18 +379,9 @@ class Detector:
       )
 
   def _statistics_in_graph(self, x):
-    """Computes what the score reads, by one trace for batches of any size."""
-    names = self._score.statistics
-    # Outside of the function: an eager call raises an error that is easy to read.
-    x = self._statistics.check(x, names)
-    key = x.dtype, tuple(x.shape[1:])
-    if key not in self._functions:
-      self._functions[key] = tf.function(
-        lambda x: self._statistics.of_checked(x, names),
-        input_signature=[tf.TensorSpec([None, *x.shape[1:]], x.dtype)],
-        autograph=False,
-      )
-    return self._functions[key](x)
+    """Computes what the score reads."""
+    # Checked before: an eager call raises an error that is easy to read.
+    return self._in_graph(self._statistics.check(x, self._score.statistics))
 
   def _statistics_of(self, dataset, argument):
     """Returns the statistics of all examples, as arrays by name."""
