@@ -7,15 +7,46 @@ import gc
 import sys
 
 import pytest
+import tensorflow_probability as tfp
 import tf_keras
+from tensorflow.python.framework import ops
 
 
 @pytest.fixture(scope='module', autouse=True)
-def _give_memory_back():
-  """Lets go of a file's graphs: TensorFlow would keep those of all files."""
+def _give_memory_back(request):
+  """Lets go of what a file's tests share, and of their graphs."""
   yield
+  for value in vars(request.module).values():
+    if hasattr(value, 'cache_clear'):
+      value.cache_clear()
+  _free_graphs()
+
+
+@pytest.fixture(name='graphs_are_freed')
+def _graphs_are_freed():
+  """Lets go of the graphs of one test, and of what came before it."""
+  yield
+  _free_graphs()
+
+
+def _free_graphs():
+  """Frees graphs that nobody uses: TensorFlow and TFP would keep them."""
   tf_keras.backend.clear_session()
+  # For good, they register the gradient of each use of `tf.custom_gradient`, and
+  # cache log-determinants of graph tensors, which hold their graphs.
+  registry = ops.gradient_registry._registry
+  for name in [name for name in registry if name.startswith('CustomGradient-')]:
+    del registry[name]
+  for kind in _with_subclasses(tfp.bijectors.Bijector):
+    if '_cache' in vars(kind):
+      vars(kind)['_cache'].clear()
   gc.collect()
   if sys.platform == 'linux':
     # The allocator keeps what was freed, unless it is told.
     ctypes.CDLL('libc.so.6').malloc_trim(0)
+
+
+def _with_subclasses(kind):
+  for subclass in kind.__subclasses__():
+    yield from _with_subclasses(subclass)
+  yield kind

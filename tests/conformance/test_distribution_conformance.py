@@ -101,6 +101,7 @@ def test_uncovered_reports_a_class_without_an_entry():
 # ----------------------------------------------------------- models of images
 
 
+@pytest.mark.usefixtures('graphs_are_freed')
 @pytest.mark.parametrize(
   'name',
   [
@@ -115,6 +116,7 @@ def test_check_model_accepts_its_batches_and_what_it_refuses(name):
   )
 
 
+@pytest.mark.usefixtures('graphs_are_freed')
 @pytest.mark.slow
 @pytest.mark.parametrize('name', _THOROUGH)
 def test_trains_calibrates_a_detector_and_is_exported(name):
@@ -260,6 +262,7 @@ def test_xla_gives_the_same_log_prob(name):
 # ----------------------------------------- distributions over something else
 
 
+@pytest.mark.usefixtures('graphs_are_freed')
 @every_other
 def test_check_model_accepts_other_distributions(name):
   distribution = OTHERS[name].make()
@@ -267,6 +270,7 @@ def test_check_model_accepts_other_distributions(name):
   tfp_ood.testing.check_model(distribution, x, skip=['detector'])
 
 
+@pytest.mark.usefixtures('graphs_are_freed')
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['vamp_prior', 'pixel_categorical'])
 def test_other_distributions_calibrate_a_detector_and_are_exported(name):

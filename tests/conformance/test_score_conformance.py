@@ -61,7 +61,7 @@ def test_every_other_public_class_has_a_test_file():
 def _model_like(kind):
   """What `Statistics` asks of a model before it runs one."""
   return types.SimpleNamespace(
-    log_prob=None,
+    log_prob=lambda x: None,
     event_shape=[8, 8, 3],
     # Those of a class: none needs an instance that was built.
     statistics_names=object.__new__(kind).statistics_names,
