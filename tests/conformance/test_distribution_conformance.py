@@ -27,7 +27,12 @@ tfd = tfp.distributions
 _ALL = {**MODELS, **OTHERS, **SWITCH_PRIORS}
 _THOROUGH = [name for name in MODELS if MODELS[name].is_thorough]
 # Tracing these takes long.
-_LONG = ('vae_logistic_coupling_flow', 'vae_categorical_autoregressive_vamp')
+_LONG = (
+  'flow_vae',
+  'vae_categorical_autoregressive_vamp',
+  'vae_learned_gaussian_full_mixture',
+  'vae_logistic_coupling_flow',
+)
 _HALVES = ('batches', 'empty', 'refusal'), ('training', 'detector')
 
 every_model = pytest.mark.parametrize('name', list(MODELS))

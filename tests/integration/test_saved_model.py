@@ -11,6 +11,8 @@ import pytest
 
 import tfp_ood
 
+pytestmark = pytest.mark.slow
+
 _SHAPE = [8, 8, 3]
 _MODELS = {
   'glow': lambda: tfp_ood.distributions.glow(

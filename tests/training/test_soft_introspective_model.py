@@ -267,6 +267,7 @@ def _trained():
   return model, before, history
 
 
+@pytest.mark.slow
 def test_fit_lowers_the_loss_and_moves_every_variable(trained):
   model, before, history = trained
   measured = {name for name in history if not name.startswith('val_')}
@@ -287,6 +288,7 @@ def test_fit_lowers_the_loss_and_moves_every_variable(trained):
     assert np.abs(variable.numpy() - old).max() > 1e-6, variable.name
 
 
+@pytest.mark.slow
 def test_a_strategy_changes_nothing(trained):
   _, _, history = trained
   single = _compiled(_vae(), (1e-2, 1e-2), **_OPTIONS)

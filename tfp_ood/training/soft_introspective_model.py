@@ -77,14 +77,15 @@ class SoftIntrospectiveModel(VariationalModel):
 
   #### Examples
 
+  >>> import numpy as np
   >>> import tfp_ood
-  >>> images = tfp_ood.datasets.load('sample_digits/train[:32]', batch_size=16)
+  >>> images = np.random.default_rng(0).integers(0, 256, [32, 8, 8, 3])
   >>> vae = tfp_ood.distributions.variational_autoencoder(
-  ...     [32, 32, 3], latent_size=4, hidden_channels=4, seed=1)
+  ...     [8, 8, 3], latent_size=4, hidden_channels=4, seed=1)
   >>> model = tfp_ood.training.SoftIntrospectiveModel(
   ...     vae, beta_reconstruction=0.02, num_vae_steps=1)
   >>> model.compile(tfp_ood.training.adam(2e-4), tfp_ood.training.adam(2e-4))
-  >>> history = model.fit(images, verbose=0).history
+  >>> history = model.fit(images.astype(np.uint8), verbose=0).history
   >>> [name for name in sorted(history) if 'fake' in name]
   ['exp_elbo_fake', 'kl_fake']
 
