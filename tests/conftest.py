@@ -12,6 +12,13 @@ import tf_keras
 from tensorflow.python.framework import ops
 
 
+def pytest_collection_finish(session):
+  """Spares the garbage collector half a second a time over what was imported."""
+  del session
+  gc.collect()
+  gc.freeze()
+
+
 @pytest.fixture(scope='module', autouse=True)
 def _give_memory_back(request):
   """Lets go of what a file's tests share, and of their graphs."""

@@ -28,10 +28,12 @@ _ALL = {**MODELS, **OTHERS, **SWITCH_PRIORS}
 _THOROUGH = [name for name in MODELS if MODELS[name].is_thorough]
 # Tracing these takes long.
 _LONG = (
+  'autoregressive_flow_prior',
   'flow_vae',
   'vae_categorical_autoregressive_vamp',
   'vae_learned_gaussian_full_mixture',
   'vae_logistic_coupling_flow',
+  'vamp_prior',
 )
 _HALVES = ('batches', 'empty', 'refusal'), ('training', 'detector')
 
@@ -110,7 +112,12 @@ def test_uncovered_reports_a_class_without_an_entry():
 @pytest.mark.parametrize(
   'name',
   [
-    pytest.param(name, marks=[pytest.mark.slow] if name in _LONG else [])
+    pytest.param(
+      name,
+      marks=[pytest.mark.slow]
+      if name not in _THOROUGH or name in _LONG
+      else [],
+    )
     for name in MODELS
   ],
 )
@@ -268,7 +275,13 @@ def test_xla_gives_the_same_log_prob(name):
 
 
 @pytest.mark.usefixtures('graphs_are_freed')
-@every_other
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=[pytest.mark.slow] if name in _LONG else [])
+    for name in OTHERS
+  ],
+)
 def test_check_model_accepts_other_distributions(name):
   distribution = OTHERS[name].make()
   x = distribution.sample(8, seed=[1, 2])

@@ -567,6 +567,7 @@ def test_no_images_are_a_batch(key):
   assert flow.log_prob(samples).shape == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'key',
   [

@@ -35,7 +35,23 @@ _MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize('name', ['tfp_ood', *_MODULES])
+def _trains(module):
+  """Whether the examples of a module train or evaluate models."""
+  return module.startswith(
+    tuple(
+      f'tfp_ood.{package}'
+      for package in ('evaluation', 'recipes', 'testing', 'training')
+    )
+  )
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(name, marks=[pytest.mark.slow] if _trains(name) else [])
+    for name in ['tfp_ood', *_MODULES]
+  ],
+)
 def test_examples_in_docstrings(name):
   module = importlib.import_module(name)
   results = doctest.testmod(

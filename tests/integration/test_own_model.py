@@ -168,6 +168,7 @@ def test_a_detector_alone_is_calibrated(trained):
   assert np.mean(detector.p_value(_OUTSIDE['noise']) <= 0.1) > 0.8
 
 
+@pytest.mark.slow
 def test_a_pixel_cnn_of_tfp_is_evaluated(tmp_path):
   model = tfd.PixelCNN(
     (6, 6, 1),

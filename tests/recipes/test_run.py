@@ -218,6 +218,7 @@ class GreyTestImages(tfds.core.GeneratorBasedBuilder):
       yield index, {'image': images}
 
 
+@pytest.mark.slow
 def test_data_sets_of_other_shapes_are_fitted(tmp_path):
   GreyTestImages(data_dir=tmp_path / 'data').download_and_prepare()
   folder = tmp_path / 'run'

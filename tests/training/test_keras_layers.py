@@ -84,7 +84,9 @@ class _HeldTwice(helpers.Energy):
 
 @both_libraries
 @pytest.mark.parametrize('frozen', [None, 'second', 'inner', 'last'])
-@pytest.mark.parametrize('make', [helpers.Energy, _HeldTwice])
+@pytest.mark.parametrize(
+  'make', [helpers.Energy, pytest.param(_HeldTwice, marks=pytest.mark.slow)]
+)
 def test_a_step_is_that_of_keras(library, frozen, make):
   network, reference = _twins(lambda: _dense_network(library))
   if frozen:

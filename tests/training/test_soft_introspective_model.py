@@ -169,7 +169,9 @@ def _numeric_gradients(function, parameters):
   return gradients
 
 
-@pytest.mark.parametrize('has_fakes', [True, False])
+@pytest.mark.parametrize(
+  'has_fakes', [True, pytest.param(False, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize('rates', [(0.5, 0.0), (0.0, 20.0), (0.5, 20.0)])
 def test_a_step_descends_each_loss_in_its_own_variables(rates, has_fakes):
   model = _linear(
@@ -372,7 +374,9 @@ def test_a_step_that_is_not_finite_is_skipped_once():
   assert np.isnan(model.fit(dataset, verbose=0).history['encoder_loss'])
 
 
-@pytest.mark.parametrize('ema_momentum', [None, 0.8])
+@pytest.mark.parametrize(
+  'ema_momentum', [None, pytest.param(0.8, marks=pytest.mark.slow)]
+)
 def test_resuming_gives_the_weights_of_an_uninterrupted_run(
   tmp_path, ema_momentum
 ):

@@ -224,7 +224,14 @@ def test_minutes_instead_of_epochs(tmp_path, monkeypatch):
 # -------------------------------------------------------------- interruptions
 
 
-@pytest.mark.parametrize('make', [_model, lambda: _model(0.8), _network])
+@pytest.mark.parametrize(
+  'make',
+  [
+    _model,
+    lambda: _model(0.8),
+    pytest.param(_network, marks=pytest.mark.slow),
+  ],
+)
 @pytest.mark.parametrize('step', [2, 5, 8, 14, 18])
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
   tmp_path, make, step

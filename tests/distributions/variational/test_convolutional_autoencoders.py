@@ -31,6 +31,7 @@ def _images(name, number):
   return MODELS[name].images(number)
 
 
+@pytest.mark.slow
 def test_each_likelihood_posterior_and_prior_is_in_a_model():
   made = set()
   for name in _VAES:
@@ -105,6 +106,7 @@ def test_reconstructions_are_images_and_the_prior_can_be_sampled(name):
   assert np.isfinite(model.prior.log_prob(model.prior.sample(2, seed=3))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', _VAES)
 def test_checkpoint_round_trip(name, tmp_path):
   saved, restored = _model(name), MODELS[name].build()

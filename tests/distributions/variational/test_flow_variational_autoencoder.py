@@ -168,6 +168,7 @@ def test_the_decoder_starts_normal():
 # ------------------------------------------------------------ as a distribution
 
 
+@pytest.mark.slow
 def test_log_prob_is_a_function_of_the_image():
   model = _model()
   images = _images(7)

@@ -120,6 +120,7 @@ def test_the_bound_is_exact_at_the_exact_posterior():
     )
 
 
+@pytest.mark.slow
 def test_the_bound_rises_to_the_exact_value():
   linear = _Linear(spread=2.0, bias=0.3)
   images = _images(7)
@@ -356,7 +357,9 @@ def test_the_optimized_posterior_makes_up_for_a_bad_encoder():
   assert (np.abs(after.numpy()) < 0.1).all()
 
 
-@pytest.mark.parametrize('full', [False, True])
+@pytest.mark.parametrize(
+  'full', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_optimized_is_never_below_log_prob(full):
   linear = _Linear(spread=0.5, bias=1.0, full=full)
   images = _images(20)
@@ -372,7 +375,9 @@ def test_optimized_is_never_below_log_prob(full):
     np.testing.assert_allclose(none, vae.log_prob(images), rtol=1e-12)
 
 
-@pytest.mark.parametrize('full', [False, True])
+@pytest.mark.parametrize(
+  'full', [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_a_batch_is_optimized_as_image_by_image(full):
   vae = _factor_analysis(
     _Linear(spread=0.5, bias=1.0, full=full), num_importance_samples=5
