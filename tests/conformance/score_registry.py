@@ -139,6 +139,43 @@ SCORES = {
     stats.Waic,
     {('ensemble_log_probs', -_INF): _INF, ('ensemble_log_probs', _INF): _NAN},
   ),
+  'feature_neighbors': Entry(
+    lambda: stats.FeatureNeighbors(num_neighbors=3),
+    _always_infinite('features'),
+  ),
+  'feature_neighbors_of_any_length': Entry(
+    lambda: stats.FeatureNeighbors(
+      'latent', num_neighbors=1, normalize=False, max_examples=20
+    ),
+    _always_infinite('latent'),
+  ),
+  'combination_fisher': Entry(
+    lambda: stats.Combination(
+      [stats.Typicality(), stats.StatisticScore('total_variation')]
+    ),
+    {**_always_infinite('log_prob'), ('total_variation', _INF): _INF},
+  ),
+  'combination_smallest': Entry(
+    lambda: stats.Combination(
+      [
+        stats.DensityOfStates(('density', 'score_norm')),
+        stats.FeatureNeighbors(num_neighbors=3),
+      ],
+      'smallest',
+    ),
+    _always_infinite('density', 'score_norm', 'features'),
+  ),
+  'combination_density': Entry(
+    lambda: stats.Combination(
+      [stats.Typicality(), stats.ElboComponent('kl'), stats.ScoreNorm()],
+      'density',
+    ),
+    {
+      **_always_infinite('log_prob'),
+      ('elbo_kl', _INF): _INF,
+      ('score_norm', _INF): _INF,
+    },
+  ),
   'input_complexity': Entry(
     stats.InputComplexity, _difference('bits_per_dim', 'png_bits_per_dim')
   ),

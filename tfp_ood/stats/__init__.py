@@ -54,9 +54,11 @@ from tfp_ood.stats.metrics.ranking_metrics import (
   false_positive_rate_at_95_tpr_out,
   roc_curve,
 )
+from tfp_ood.stats.scores.combination import Combination
 from tfp_ood.stats.scores.density_of_states import DensityOfStates
 from tfp_ood.stats.scores.elbo_component import ElboComponent
 from tfp_ood.stats.scores.energy import Energy, energy
+from tfp_ood.stats.scores.feature_neighbors import FeatureNeighbors
 from tfp_ood.stats.scores.input_complexity import (
   InputComplexity,
   input_complexity,
@@ -104,11 +106,13 @@ __all__ = [
   'AurocConfidenceInterval',
   'BenjaminiHochbergResult',
   'BootstrapConfidenceInterval',
+  'Combination',
   'DelongTest',
   'DensityOfStates',
   'Detector',
   'ElboComponent',
   'Energy',
+  'FeatureNeighbors',
   'ImageMoments',
   'InputComplexity',
   'LatentSeparation',
