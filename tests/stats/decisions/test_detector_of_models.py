@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+import tf_keras
 from scipy import stats as scipy_stats
 from sklearn import covariance, preprocessing
 from stats import counting_models
@@ -513,6 +514,48 @@ def test_statistics_of_ones_own_are_tested_saved_and_exported(tmp_path):
   detector.export_saved_model(tmp_path / 'exported')
   loaded = tf.saved_model.load(str(tmp_path / 'exported'))
   np.testing.assert_array_equal(loaded.p_value(images), p_values)
+
+
+def _two_views(seed):
+  """A detector of a model of images and of the features of a network."""
+  layers = tf_keras.layers
+  initializer = tf_keras.initializers.GlorotUniform(seed)
+  network = tf_keras.Sequential(
+    [
+      layers.Rescaling(1 / 127.5, -1),
+      layers.Conv2D(4, 3, activation='relu', kernel_initializer=initializer),
+      layers.GlobalAveragePooling2D(),
+    ]
+  )
+  network.build([None, *detectors.images(1, 0).shape[1:]])
+  score = stats.Combination(
+    [
+      stats.DensityOfStates(('log_prob', 'png_bits_per_dim')),
+      stats.FeatureNeighbors(num_neighbors=3),
+      stats.Typicality(),
+    ]
+  )
+  return stats.Detector(
+    detectors.background(128.0), score, statistics={'features': network}
+  )
+
+
+def test_two_views_of_an_image_are_combined_saved_and_exported(tmp_path):
+  detector, images = _two_views(seed=1), detectors.images(9, 4)
+  detector.fit(detectors.images(60, 2))
+  p_values = detector.p_value(images).numpy()
+  assert np.unique(p_values).size > 2
+  # A plain image is strange to all of them.
+  flat = np.zeros_like(images[:1])
+  assert detector.score(flat) > np.max(detector.calibration_scores)
+  detector.save(tmp_path / 'detector')
+  other = _two_views(seed=2).load(tmp_path / 'detector')
+  np.testing.assert_array_equal(other.p_value(images), p_values)
+  detector.export_saved_model(tmp_path / 'exported')
+  loaded = tf.saved_model.load(str(tmp_path / 'exported'))
+  np.testing.assert_allclose(
+    loaded.score(images), detector.score(images), rtol=1e-6
+  )
 
 
 def test_a_name_that_is_taken_or_unknown_is_refused():
