@@ -1,11 +1,17 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""One function that loads TFDS data sets, the bundled sample and controls."""
+"""One function that loads TFDS data sets, folders, the bundled sample and controls."""
 
 import numpy as np
 import tensorflow as tf
 
-from tfp_ood.datasets import _controls, _prepared, _sample, _split_expressions
+from tfp_ood.datasets import (
+  _controls,
+  _folder,
+  _prepared,
+  _sample,
+  _split_expressions,
+)
 
 __all__ = ['load', 'num_examples']
 
@@ -29,15 +35,21 @@ def load(
   download=False,
   image_shape=(32, 32, 3),
   num_examples=1000,
+  skip_unreadable=False,
 ):
   """Loads images and labels in batches.
 
-  Three kinds of names:
+  Four kinds of names:
 
   - A TFDS data set: `'cifar10/train'`, `'svhn_cropped/test[:8000]'`,
     `'imagenet_resized/32x32/validation'`; the split may also be given as
     `split`. It is read from `data_dir`, and never downloaded unless
     `download` says so.
+  - A folder of image files (PNG, JPEG, WebP, BMP, TIFF), and of the folders in
+    it: `'folder:/home/me/pictures'`, in the order of their paths. Each image is
+    turned upright, cropped in the middle to the proportions of `image_shape`, and
+    resized to it; transparent parts are black. Subfolders, in alphabetical order,
+    are the classes. There are no splits; `limit` takes the first ones.
   - The bundled sample, with splits `'train'` and `'test'`:
     `'sample_photographs'` (patches of two photographs) and `'sample_digits'`
     (handwritten digits as colored plates), 32 x 32 x 3.
@@ -77,8 +89,10 @@ def load(
       `transformation`, under the same rules.
     download: Python bool: whether TFDS downloads a data set that is absent.
       Where there is no network, TFDS tries for some minutes.
-    image_shape: `(height, width, channels)` of a control.
+    image_shape: `(height, width, channels)` of a control or a folder.
     num_examples: Positive Python int, the number of images of a control.
+    skip_unreadable: Python bool: whether files of a folder that cannot be read
+      are left out, with a warning that names them, rather than refused.
 
   Returns:
     A `tf.data.Dataset` of `(images, labels)`: `uint8` raw pixels
@@ -88,8 +102,8 @@ def load(
 
   Raises:
     FileNotFoundError: if a TFDS data set is not in `data_dir`, or `download` is
-      true and the download failed.
-    ValueError: if `name` is unknown or the split is missing, given twice or not
+      true and the download failed; if there is no such folder, or no image in it.
+    ValueError: if files of a folder cannot be read; if `name` is unknown or the split is missing, given twice or not
       one of the data set's, or another argument is not as described above.
 
   #### Examples
@@ -103,9 +117,15 @@ def load(
   _check_positive_int('batch_size', batch_size)
   if limit is not None:
     _check_positive_int('limit', limit)
-  examples = _examples(
-    name, split, data_dir, download, image_shape, num_examples, seed
-  )
+  if _is_folder(name):
+    _check_no_split(name, split, 'folders')
+    examples = _folder.folder_examples(name, image_shape, skip_unreadable)
+  elif _is_control(name):
+    _check_no_split(name, split, 'controls')
+    examples = _controls.control_examples(name, image_shape, num_examples, seed)
+  else:
+    name, split = _split_expressions.parse_name(name, split)
+    examples = _split_examples(name, split, data_dir, download)
   if limit is not None:
     examples = examples.take(limit)
   count = int(examples.cardinality())
@@ -145,15 +165,17 @@ def num_examples(name, split=None, data_dir=None):
   """Counts the examples of a split without reading them.
 
   Args:
-    name: Name of a TFDS data set or of the bundled sample, as for `load`.
+    name: Name of a TFDS data set, a folder or the bundled sample, as for `load`.
     split: TFDS split expression, where `name` has none.
     data_dir: TFDS directory, as for `load`.
 
   Returns:
-    Python int, the number of examples.
+    Python int, the number of examples; of a folder, that of the image files,
+    whether they can be read or not.
 
   Raises:
-    FileNotFoundError: if a TFDS data set is not in `data_dir`.
+    FileNotFoundError: if a TFDS data set is not in `data_dir`, or there is no
+      such folder, or no image in it.
     ValueError: if `name` is unknown or a control, which has as many examples as
       `load` is asked for; or the split is missing, given twice or not one of
       the data set's.
@@ -168,20 +190,18 @@ def num_examples(name, split=None, data_dir=None):
       f'`name` {name!r} is a control: it has as many examples as the argument '
       '`num_examples` of `load` asks for.'
     )
+  if _is_folder(name):
+    _check_no_split(name, split, 'folders')
+    return len(_folder.image_files(name))
   name, split = _split_expressions.parse_name(name, split)
   return int(_split_examples(name, split, data_dir, False).cardinality())
 
 
-def _examples(name, split, data_dir, download, image_shape, number, seed):
-  if not _is_control(name):
-    name, split = _split_expressions.parse_name(name, split)
-    return _split_examples(name, split, data_dir, download)
+def _check_no_split(name, split, kind):
   if split is not None:
     raise ValueError(
-      f'`split` must be None for {name!r}, got {split!r}: controls have no '
-      'splits. Choose their size with `num_examples`.'
+      f'`split` must be None for {name!r}, got {split!r}: {kind} have no splits.'
     )
-  return _controls.control_examples(name, image_shape, number, seed)
 
 
 def _split_examples(name, split, data_dir, download):
@@ -199,6 +219,10 @@ def _split_examples(name, split, data_dir, download):
     np.concatenate(column) for column in zip(*chosen, strict=True)
   )
   return tf.data.Dataset.from_tensor_slices((images, labels))
+
+
+def _is_folder(name):
+  return name.startswith(_folder.FOLDER)
 
 
 def _is_control(name):
