@@ -5,9 +5,10 @@
 The experiment of "Do Deep Generative Models Know What They Don't Know?": a Glow
 trained on CIFAR-10 gives SVHN, and constant images, higher likelihoods than the
 images it was trained on; and what other scores make of it. Without any
-download, in minutes:
+download, in minutes, and with the paper's analysis of second moments:
 
   python examples/cifar_svhn.py --data=sample
+  python examples/cifar_svhn.py --data=sample --second_order
 
 On the real data sets, for half an hour, and with the scores that need more
 models:

@@ -25,6 +25,7 @@ _SETTINGS = {
   'mutation_rate': 0.2,
   'ensemble_size': 2,
   'scores': _SCORES,
+  'second_order': True,
 }
 
 
@@ -167,8 +168,15 @@ def test_the_exported_model_scores_alike(run):
 
 def test_more_scores_train_only_their_models(tmp_path, monkeypatch, capsys):
   _with_less_analysis(monkeypatch)
-  settings = _SETTINGS | {'scores': ['typicality'], 'ensemble_size': None}
+  settings = _SETTINGS | {
+    'scores': ['typicality'],
+    'ensemble_size': None,
+    'second_order': None,
+  }
   first = small_run(tmp_path, 'glow', settings).run()
+  # The second-order analysis of this preset has to be asked for.
+  assert 'Training' in (titles := [part.title for part in first.sections])
+  assert 'The second-order analysis' not in titles
   assert list(first.scores) == ['negative_log_likelihood', 'typicality']
   capsys.readouterr()
   settings['scores'] = ['typicality', 'likelihood_ratio']

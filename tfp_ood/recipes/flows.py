@@ -69,6 +69,10 @@ _EVALUATION_SETTINGS = {
   'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
   'ensemble_size': Setting(4, 'Number of models for waic.', minimum=2),
   'ensemble_minutes': Setting(0.0, 'Their minutes, if not those of the model.'),
+  'second_order': Setting(
+    (False, True, True),
+    'Predict from second moments how likelihoods differ. Takes minutes.',
+  ),
 }
 _MAX_SKIPPED_STEPS = 10
 
@@ -134,14 +138,15 @@ def _evaluated(run, make, flow, names, records, options):
   )
   if 'ensemble' in options:
     found.add(evaluation.ensemble_parts(found))
-  # Second derivatives deserve full precision, however the flow was trained.
-  precise = _make(run, make, run.model | {'precision': 'float32'})
-  training.load_weights(precise, os.path.join(run.folder, 'weights'))
-  found.add(
-    evaluation.second_order(
-      precise, found, run.datasets, closed_form=is_constant_volume
+  if run.evaluation['second_order']:
+    # Second derivatives deserve full precision, however the flow was trained.
+    precise = _make(run, make, run.model | {'precision': 'float32'})
+    training.load_weights(precise, os.path.join(run.folder, 'weights'))
+    found.add(
+      evaluation.second_order(
+        precise, found, run.datasets, closed_form=is_constant_volume
+      )
     )
-  )
   found.add(evaluation.samples(flow, seed=run.model['seed']))
   found.add(evaluation.extreme_images(found, run.compared))
   found.add(evaluation.graying(flow, run.datasets[run.test]))
