@@ -4,7 +4,28 @@
 
 import tensorflow as tf
 
-__all__ = ['images_of', 'with_one_more_if_empty']
+__all__ = ['as_dataset', 'images_of', 'with_one_more_if_empty']
+
+_BATCH_SIZE = 128
+
+
+def as_dataset(data):
+  """Returns data as a `tf.data.Dataset` of batches, as which they may come.
+
+  Args:
+    data: `tf.data.Dataset` of batches, or an array of examples.
+
+  Returns:
+    `tf.data.Dataset` of batches.
+
+  #### Example
+
+  >>> [len(batch) for batch in as_dataset(tf.zeros([200, 3]))]
+  [128, 72]
+  """
+  if isinstance(data, tf.data.Dataset):
+    return data
+  return tf.data.Dataset.from_tensor_slices(data).batch(_BATCH_SIZE)
 
 
 def images_of(batch):

@@ -82,11 +82,12 @@ def check(model, x):
 
 
 def log_prob(model, x):
-  """Returns the log-probability of each example, `[batch]`, in nats.
+  """Checks examples, and returns the log-probability of each, `[batch]`, in nats.
 
   A model whose `log_prob` is of more than the example, such as a joint
   distribution, has a statistic of that name.
   """
+  x = check(model, x)
   if 'log_prob' in statistics_names(model):
     return model.statistics(x, ['log_prob'])['log_prob']
   return model.log_prob(x)
@@ -96,4 +97,4 @@ def training_loss(model, x, seed):
   """Returns what training minimizes the mean of, `[batch]`, in nats."""
   if hasattr(model, 'training_loss'):
     return model.training_loss(x, seed=seed)
-  return -log_prob(model, check(model, x))
+  return -log_prob(model, x)

@@ -365,6 +365,29 @@ def test_scores_of_one_class_need_names():
     _evaluate(scores)
 
 
+def test_data_are_read_once_where_nothing_is_kept(tmp_path):
+  passes = []
+
+  def batches():
+    passes.append(1)
+    yield np.ones([5, 2], np.float32)
+
+  data = tf.data.Dataset.from_generator(
+    batches, output_signature=tf.TensorSpec([None, 2], tf.float32)
+  )
+  for folder, count in ((None, 1), (tmp_path, 2)):
+    passes.clear()
+    tfp_ood.evaluation.evaluate(
+      tfd.Sample(tfd.Normal(0.0, 1.0), 2),
+      [stats.NegativeLogLikelihood()],
+      np.zeros([8, 2], np.float32),
+      {'counted': data},
+      folder=folder,
+      verbose=False,
+    )
+    assert len(passes) == count
+
+
 def test_empty_data_are_refused():
   with pytest.raises(ValueError, match="'far' has no examples"):
     _evaluate(

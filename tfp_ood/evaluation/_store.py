@@ -55,11 +55,13 @@ class StatisticsStore:
     Returns:
       `dict` from each name to an array, its first axis the examples.
     """
+    if self._folder is None:
+      return self._compute(dataset_name, dataset, names)
     count, digest = _count_and_digest(dataset, dataset_name)
     made_by = {name: self._fingerprint(name, digest) for name in names}
     path = self._path(dataset_name)
     known = {}
-    if path and os.path.exists(path):
+    if os.path.exists(path):
       known = self._known(read_arrays(path), made_by, count)
     missing = [name for name in names if name not in known]
     if missing:
@@ -68,8 +70,6 @@ class StatisticsStore:
     return {name: known[name] for name in names}
 
   def _path(self, dataset_name):
-    if self._folder is None:
-      return None
     file_name = re.sub(r'[^\w.-]+', '_', dataset_name)
     return os.path.join(self._folder, f'{file_name}.npz')
 
@@ -84,7 +84,7 @@ class StatisticsStore:
 
   def _keep(self, path, known, made_by):
     kept = {name: v for name, v in known.items() if made_by[name] is not None}
-    if path and kept:
+    if kept:
       marks = {_MADE_BY + name: np.array(made_by[name]) for name in kept}
       write_arrays(path, kept | marks)
 
@@ -117,11 +117,12 @@ class StatisticsStore:
           for name in some:
             parts[name].append(values[name])
       count += len(x)
-      if None not in by_limit and count >= max(by_limit):
+      if by_limit and None not in by_limit and count >= max(by_limit):
         break
       if time.monotonic() - last_line >= _SECONDS_BETWEEN_LINES:
         last_line = time.monotonic()
         self._print(f'scoring {dataset_name}: {count} examples')
+    _check_not_empty(dataset_name, count)
     seconds = time.monotonic() - start
     self._print(f'scored {count} examples of {dataset_name} in {seconds:.0f} s')
     return {name: np.concatenate(values) for name, values in parts.items()}
@@ -143,9 +144,13 @@ def _count_and_digest(dataset, name):
     x = images_of(batch)
     count += len(x)
     digest.update(np.ascontiguousarray(x).tobytes())
+  _check_not_empty(name, count)
+  return count, digest.hexdigest()
+
+
+def _check_not_empty(name, count):
   if not count:
     raise ValueError(f'The data set {name!r} has no examples.')
-  return count, digest.hexdigest()
 
 
 def _digest_of_model(model):

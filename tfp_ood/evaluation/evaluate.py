@@ -6,15 +6,12 @@ import copy
 import os
 import re
 
-import tensorflow as tf
-
 from tfp_ood import _protocol, stats
+from tfp_ood._batches import as_dataset
 from tfp_ood.evaluation._store import StatisticsStore
 from tfp_ood.evaluation.evaluation import Evaluation
 
 __all__ = ['evaluate']
-
-_BATCH_SIZE = 128
 
 
 def evaluate(
@@ -166,9 +163,7 @@ def _add(data, new, default_name):
   for name, dataset in new.items():
     if name in data:
       raise ValueError(f'evaluate: two data sets have the name {name!r}.')
-    if not isinstance(dataset, tf.data.Dataset):
-      dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
-    data[name] = dataset
+    data[name] = as_dataset(dataset)
   return list(new)
 
 

@@ -45,10 +45,7 @@ def graying(distribution, dataset, factors=_FACTORS, max_examples=500):
   size = _protocol.event_shape(distribution).num_elements()
 
   def log_prob(images, factor):
-    grayed = _data.grayed(images, factor)
-    return _protocol.log_prob(
-      distribution, _protocol.check(distribution, grayed)
-    )
+    return _protocol.log_prob(distribution, _data.grayed(images, factor))
 
   def log_probs(images):
     return [log_prob(images, factor) for factor in factors]

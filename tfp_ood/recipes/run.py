@@ -233,8 +233,7 @@ class Run:
       `Evaluation`; `None` on a worker that writes no files.
     """
     start = time.monotonic()
-    if self.is_chief:
-      training.keep_settings(self.folder, self.model)
+    training.keep_settings(self.folder, self.model, self.is_chief)
     found = self._recipe.function(self)
     if not self.is_chief:
       return None

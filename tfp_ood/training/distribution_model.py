@@ -145,10 +145,7 @@ class DistributionModel(tf_keras.Model):
     """Returns `log_prob` of a batch of examples, `[batch]`, in nats."""
     del training
     return self._on_replica(
-      lambda x: _protocol.log_prob(
-        self.distribution, _protocol.check(self.distribution, x)
-      ),
-      x,
+      lambda x: _protocol.log_prob(self.distribution, x), x
     )
 
   def initialize(self, data, num_batches=4):

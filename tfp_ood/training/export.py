@@ -20,7 +20,6 @@ class _Export(tf.Module):
 
     @tf.function
     def log_prob(x):
-      x = _protocol.check(distribution, x)
       return _protocol.log_prob(distribution, x)
 
     self.log_prob = log_prob

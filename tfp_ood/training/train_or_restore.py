@@ -78,12 +78,13 @@ def check_settings(folder, settings):
     )
 
 
-def keep_settings(folder, settings):
+def keep_settings(folder, settings, is_chief=True):
   """Writes the settings of what a folder will hold, after `check_settings`.
 
   Args:
     folder: `str`.
     settings: `dict`; see `check_settings`.
+    is_chief: Python `bool`; a worker that writes no files only checks them.
 
   Raises:
     OtherSettingsError: if the folder holds a model of others.
@@ -99,7 +100,8 @@ def keep_settings(folder, settings):
   ['configuration.json']
   """
   check_settings(folder, settings)
-  write_results(os.path.join(folder, _SETTINGS), settings)
+  if is_chief:
+    write_results(os.path.join(folder, _SETTINGS), settings)
 
 
 def train_or_restore(
@@ -171,10 +173,7 @@ def train_or_restore(
   distribution = getattr(model, 'distribution', model)
   is_chief = model.distribute_strategy.extended.should_checkpoint
   if folder is not None:
-    if is_chief:
-      keep_settings(folder, settings)
-    else:
-      check_settings(folder, settings)
+    keep_settings(folder, settings, is_chief)
     weights = os.path.join(folder, 'weights')
     done = os.path.join(folder, _RECORD)
     if os.path.exists(done):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfp_ood import _protocol
 from tfp_ood._arrays import read_arrays, write_arrays
-from tfp_ood._batches import images_of
+from tfp_ood._batches import as_dataset, images_of
 from tfp_ood._one_trace import OneTrace
 from tfp_ood._saved_models import write_saved_model
 from tfp_ood.stats._fractions import check_fraction
@@ -21,7 +21,6 @@ from tfp_ood.stats.statistics import Statistics
 
 __all__ = ['Detector']
 
-_BATCH_SIZE = 128
 # A kernel density takes memory by the number of examples scored at once.
 _SCORED_AT_ONCE = 1_000
 _VARIABLE = 'variables/'
@@ -385,10 +384,8 @@ class Detector:
 
   def _statistics_of(self, dataset, argument):
     """Returns the statistics of all examples, as arrays by name."""
-    if not isinstance(dataset, tf.data.Dataset):
-      dataset = tf.data.Dataset.from_tensor_slices(dataset).batch(_BATCH_SIZE)
     parts = {name: [] for name in self._score.statistics}
-    for batch in dataset:
+    for batch in as_dataset(dataset):
       for name, value in self._statistics_in_graph(images_of(batch)).items():
         parts[name].append(value.numpy())
     values = {

@@ -192,7 +192,7 @@ class Combination(Score):
         if is_learning:
           score.fit({name: some[name] for name in score.statistics})
     for surprise, values in zip(self._surprises, self._each(rest), strict=True):
-      surprise.fit(tf.cast(values, tf.float64).numpy())
+      surprise.fit({'score': tf.cast(values, tf.float64).numpy()})
     if self._density is not None:
       surprises, _ = self._surprises_of(rest)
       self._density.fit({'surprises': surprises.numpy()})
@@ -213,7 +213,7 @@ class Combination(Score):
     """`-log p_i` as a float64 matrix, and the dtype of the result."""
     values = self._each(statistics)
     surprises = [
-      surprise(tf.cast(value, tf.float64))
+      surprise({'score': tf.cast(value, tf.float64)})
       for surprise, value in zip(self._surprises, values, strict=True)
     ]
     in_double = any(value.dtype == tf.float64 for value in values)
@@ -221,27 +221,16 @@ class Combination(Score):
     return tf.stack(surprises, axis=-1), dtype
 
 
-class _Surprise:
+class _Surprise(Score):
   """Minus the logarithm of the share of known scores that are as large."""
 
+  statistics = ('score',)
   learned = ('values', 'surprises', 'slope')
+  values = surprises = slope = None
 
-  def __init__(self):
-    self.values = self.surprises = self.slope = None
-
-  @property
-  def is_fitted(self):
-    return self.values is not None
-
-  def get_state(self):
-    return {name: getattr(self, name) for name in self.learned}
-
-  def set_state(self, state):
-    for name in self.learned:
-      setattr(self, name, state[name])
-
-  def fit(self, scores):
+  def fit(self, statistics):
     """Learns a curve that is linear between the known scores, and its last slope."""
+    scores = statistics['score']
     if not np.isfinite(scores).all():
       raise ValueError(
         f'{np.sum(~np.isfinite(scores))} scores of in-distribution examples are '
@@ -255,8 +244,10 @@ class _Surprise:
     self.values, self.surprises = values, -np.log(shares)
     # An exponential tail has this hazard.
     self.slope = 1.0 / np.mean(scores[scores > start] - start)
+    return self
 
-  def __call__(self, scores):
+  def __call__(self, statistics):
+    scores = statistics['score']
     values, surprises = tf.constant(self.values), tf.constant(self.surprises)
     inside = tf.clip_by_value(scores, values[0], values[-1])
     above = tf.searchsorted(values, inside, side='right')
