@@ -17,7 +17,10 @@ _SETTINGS = {
   'num_steps': Setting((4, 8, 32), 'Steps of each scale.'),
   'hidden_channels': Setting((32, 128, 512), 'Width of the coupling networks.'),
   'batch_size': Setting(64, 'Examples of a training step.'),
-  'learning_rate': Setting(1e-3, "Adam's rate, after a warm-up."),
+  'learning_rate': Setting(
+    1e-3, "Adam's rate, after a warm-up; minutes end with a rate of zero."
+  ),
+  'mirror': Setting(False, 'Whether to mirror every other training image.'),
   'train_minutes': Setting(
     (1.0, 30.0, 0.0), 'Minutes of training.', minimum=0, instead_of='epochs'
   ),
@@ -75,6 +78,7 @@ _EVALUATION_SETTINGS = {
   ),
 }
 _MAX_SKIPPED_STEPS = 10
+_WARMUP_STEPS = 100
 
 
 def _run(run, make):
@@ -171,6 +175,13 @@ def _make(run, make, config):
 
 
 def _trained(run, make, folder, config):
+  minutes = None if config['epochs'] else config['train_minutes']
+  callbacks, warmup_steps = (), _WARMUP_STEPS
+  if minutes:
+    rate = training.TimedLearningRate(
+      config['learning_rate'], minutes, _WARMUP_STEPS
+    )
+    callbacks, warmup_steps = [rate], 0
   with run.strategy.scope():
     flow = _make(run, make, config)
     model = training.DistributionModel(
@@ -179,19 +190,17 @@ def _trained(run, make, folder, config):
     model.compile(
       training.adam(
         config['learning_rate'],
-        warmup_steps=100,
+        warmup_steps=warmup_steps,
         global_clipnorm=1.0,
         ema_momentum=0.99,
         weight_decay=config.get('weight_decay') or None,
       )
     )
-  rate = config.get('mutation_rate')
   dataset = run.load(
     'train',
     config.get('background_dataset'),
     shuffle=True,
-    random_transformation=rate
-    and (lambda images, seed: datasets.mutate(images, rate, seed)),
+    random_transformation=_augmentation(config),
   )
   record = run.fit(
     model,
@@ -200,9 +209,24 @@ def _trained(run, make, folder, config):
     {'likelihood': stats.NegativeLogLikelihood()},
     dataset=dataset,
     epochs=config['epochs'] or None,
-    minutes=None if config['epochs'] else config['train_minutes'],
+    minutes=minutes,
+    callbacks=callbacks,
   )
   return flow, record
+
+
+def _augmentation(config):
+  """Returns what is done to training images at random, or `None`."""
+  rate = config.get('mutation_rate')
+  if not (config['mirror'] or rate):
+    return None
+
+  def augment(images, seed):
+    if config['mirror']:
+      images = datasets.crop_and_flip(images, seed, margin=0)
+    return datasets.mutate(images, rate, seed) if rate else images
+
+  return augment
 
 
 def _recipe(title, make):

@@ -193,7 +193,8 @@ class Run:
       options.pop('dataset', None) or self.load('train', shuffle=True),
       validation_data=validation,
       callbacks=[
-        training.Watch(model.distribution, scores, validation, {name: outside})
+        *options.pop('callbacks', ()),
+        training.Watch(model.distribution, scores, validation, {name: outside}),
       ],
       tensorboard=self._tensorboard,
       **options,
