@@ -5,12 +5,14 @@
 import tf_keras
 
 from tfp_ood.networks.template_gain import TemplateGain
+from tfp_ood.pretrained.factories import with_weights
 
 __all__ = ['alexnet_like', 'all_cnn_c', 'all_conv13', 'small_resnet']
 
 layers = tf_keras.layers
 
 
+@with_weights
 def all_cnn_c(
   input_shape=(32, 32, 3),
   num_classes=10,
@@ -28,6 +30,9 @@ def all_cnn_c(
     dropout: Python `float`, after the two strided convolutions, in training.
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a
+      trained network. The
+      other arguments are then to be left out.
 
   Returns:
     `tf_keras.Sequential`, from images scaled to `[-1, 1]` to logits.
@@ -66,6 +71,7 @@ def all_cnn_c(
   )
 
 
+@with_weights
 def all_conv13(
   input_shape=(32, 32, 3),
   num_classes=10,
@@ -87,6 +93,9 @@ def all_conv13(
     slope: Python `float`, of the leaky rectifiers.
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a
+      trained network. The
+      other arguments are then to be left out.
 
   Returns:
     `tf_keras.Sequential`, from images scaled to `[-1, 1]` to logits.
@@ -117,6 +126,7 @@ def all_conv13(
   return tf_keras.Sequential(parts, name='all_conv13')
 
 
+@with_weights
 def small_resnet(
   input_shape=(32, 32, 3),
   num_classes=10,
@@ -134,6 +144,9 @@ def small_resnet(
     blocks: Python `int`s, the residual blocks of each resolution.
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
+    weights: `'cifar10'` or `'fashion_mnist'`, for a network that was trained on
+      it, or the path of a file of `tfp_ood.pretrained.write_weights`. The
+      other arguments are then to be left out.
 
   Returns:
     `tf_keras.Model`, from images scaled to `[-1, 1]` to logits.
@@ -169,6 +182,7 @@ def small_resnet(
   return tf_keras.Model(images, outputs, name='small_resnet')
 
 
+@with_weights
 def alexnet_like(
   input_shape=(32, 32, 3),
   num_classes=10,
@@ -186,6 +200,9 @@ def alexnet_like(
     dropout: Python `float`, before each dense layer, in training.
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a
+      trained network. The
+      other arguments are then to be left out.
 
   Returns:
     `tf_keras.Sequential`, from images scaled to `[-1, 1]` to logits.

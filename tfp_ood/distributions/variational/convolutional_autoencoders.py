@@ -26,6 +26,7 @@ from tfp_ood.networks.convolutional_autoencoder import (
   convolutional_decoder,
   convolutional_encoder,
 )
+from tfp_ood.pretrained.factories import with_weights
 
 __all__ = [
   'PRIORS',
@@ -39,6 +40,7 @@ tfd = tfp.distributions
 PRIORS = ('standard_normal', 'mixture', 'vamp', 'flow')
 
 
+@with_weights
 def variational_autoencoder(
   image_shape,
   latent_size,
@@ -72,6 +74,9 @@ def variational_autoencoder(
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the distribution.
+    weights: `'cifar10'` or `'fashion_mnist'`, for a model that was trained on it, or
+      the path of a file of `tfp_ood.pretrained.write_weights`. The
+      other arguments, but for those of `VariationalAutoencoder`, are then to be left out.
     **kwargs: passed to `VariationalAutoencoder`.
 
   Returns:
@@ -116,6 +121,7 @@ def variational_autoencoder(
   )
 
 
+@with_weights
 def flow_variational_autoencoder(
   image_shape,
   latent_size,
@@ -151,6 +157,8 @@ def flow_variational_autoencoder(
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the distribution.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a trained model. The
+      other arguments, but for those of `FlowVariationalAutoencoder`, are then to be left out.
     **kwargs: passed to `FlowVariationalAutoencoder`.
 
   Returns:
@@ -203,6 +211,7 @@ def flow_variational_autoencoder(
   )
 
 
+@with_weights
 def autoencoder(
   image_shape,
   latent_size,
@@ -227,6 +236,8 @@ def autoencoder(
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the model.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a trained model. The
+      other arguments, but for those of `Autoencoder`, are then to be left out.
     **kwargs: passed to `Autoencoder`.
 
   Returns:

@@ -1,0 +1,141 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Functions that make models, trained ones among them."""
+
+import functools
+import inspect
+
+from tfp_ood._results import plain_results
+from tfp_ood.pretrained.weights_file import read_weights
+
+__all__ = ['FACTORIES', 'load_model', 'with_weights']
+
+# All functions that `with_weights` was applied to, by name.
+FACTORIES = {}
+
+
+def with_weights(factory):
+  """Gives a function that makes a model the keyword argument `weights`.
+
+  With it, the model comes with the weights of a file, and the arguments that decide
+  what it is made of come from the file too.
+
+  Args:
+    factory: function that returns an object with `variables`, always the same ones
+      for the same arguments. Its name says what kind of model it makes; it joins
+      `FACTORIES`.
+
+  Returns:
+    The function with one more argument, `weights`: the name of bundled weights, such
+    as `'cifar10'`, or the path of a file of `write_weights`.
+
+  #### Example
+
+  >>> import os
+  >>> import tempfile
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> @with_weights
+  ... def line(size):
+  ...   return tfp_ood.distributions.learned_normal([size])
+  >>> with tempfile.TemporaryDirectory() as folder:
+  ...   path = os.path.join(folder, 'weights.npz')
+  ...   tfp_ood.pretrained.write_weights(path, line(3), 'line', {'size': 3})
+  ...   line(weights=path).event_shape
+  TensorShape([3])
+  >>> del FACTORIES['line']
+  """
+  kind = factory.__name__
+  signature = inspect.signature(factory)
+
+  @functools.wraps(factory)
+  def make(*args, weights=None, **kwargs):
+    if weights is None:
+      return factory(*args, **kwargs)
+    given = _by_name(signature, args, kwargs)
+    file = read_weights(weights, kind)
+    _check_agreement(file, given, f'{kind}(weights={str(weights)!r})')
+    model = factory(**file.arguments | given)
+    _assign(model, file.values, f'{kind}(weights={str(weights)!r})')
+    return model
+
+  make.__signature__ = _with_one_more(signature)
+  FACTORIES[kind] = make
+  return make
+
+
+def load_model(weights, **kwargs):
+  """Makes the model of a file of weights, whatever kind it is.
+
+  Args:
+    weights: one of `available()`, or the path of a file of `write_weights`.
+    **kwargs: passed to the function that makes the model, such as `name`.
+
+  Returns:
+    The model.
+
+  Raises:
+    FileNotFoundError: if there is no such file.
+    ValueError: if it is damaged, or of a kind that nothing here makes.
+
+  #### Example
+
+  >>> load_model('glow_cifar10').event_shape
+  TensorShape([32, 32, 3])
+  """
+  kind = read_weights(weights).kind
+  if kind not in FACTORIES:
+    raise ValueError(
+      f'{str(weights)!r} has weights of {kind}, which is none of '
+      f'{", ".join(sorted(FACTORIES))}. Import what defines it first.'
+    )
+  path = weights
+  if isinstance(weights, str):
+    path = weights.removeprefix(f'{kind}_')
+  return FACTORIES[kind](weights=path, **kwargs)
+
+
+def _by_name(signature, args, kwargs):
+  """Returns the arguments that were given, by name."""
+  given = dict(signature.bind_partial(*args, **kwargs).arguments)
+  for parameter in signature.parameters.values():
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+      given |= given.pop(parameter.name, {})
+  return given
+
+
+def _check_agreement(file, given, call):
+  """Raises where an argument contradicts the file."""
+  for name in given.keys() & file.arguments.keys():
+    wanted, there = plain_results(given[name]), file.arguments[name]
+    if wanted != there:
+      raise ValueError(
+        f'{call}: the weights are of a model with {name}={there!r}, got '
+        f'{wanted!r}. Leave it out.'
+      )
+
+
+def _assign(model, values, call):
+  variables = list(model.variables)
+  shapes = [tuple(variable.shape) for variable in variables]
+  if shapes != [value.shape for value in values]:
+    raise ValueError(
+      f'{call}: the weights do not fit a model made with these arguments. Leave '
+      'out those that decide what it is made of.'
+    )
+  for variable, value in zip(variables, values, strict=True):
+    variable.assign(value.astype(variable.dtype.as_numpy_dtype))
+
+
+def _with_one_more(signature):
+  """Returns the signature with the argument `weights`."""
+  parameters = list(signature.parameters.values())
+  weights = inspect.Parameter(
+    'weights', inspect.Parameter.KEYWORD_ONLY, default=None
+  )
+  has_rest = parameters and (
+    parameters[-1].kind is inspect.Parameter.VAR_KEYWORD
+  )
+  position = len(parameters) - 1 if has_rest else len(parameters)
+  parameters.insert(position, weights)
+  return signature.replace(parameters=parameters)
