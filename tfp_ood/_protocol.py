@@ -3,7 +3,8 @@
 """How everything downstream of a model sees it.
 
 A model has `log_prob(x)`. The rest is optional: `statistics_names` and
-`statistics(x, names)`, what it can say beyond that; `check(x)`, what it takes;
+`statistics(x, names)`, what it can say beyond that; `default_statistics`, which of
+them tell its own kind from others; `check(x)`, what it takes;
 `training_loss(x, seed)`, what training minimizes. A distribution of TFP's, or a
 user's, goes in as it is.
 """
@@ -14,6 +15,7 @@ from tfp_ood._checks import check_finite
 
 __all__ = [
   'check',
+  'default_statistics',
   'event_shape',
   'input_specs',
   'is_differentiable',
@@ -50,6 +52,11 @@ def input_specs(model):
 def statistics_names(model):
   """Returns the names of the model's own statistics, a tuple."""
   return tuple(getattr(model, 'statistics_names', ()))
+
+
+def default_statistics(model):
+  """Returns names of statistics that together tell the model's own kind, a tuple."""
+  return tuple(getattr(model, 'default_statistics', ('log_prob',)))
 
 
 def is_differentiable(model):

@@ -183,6 +183,11 @@ class ImageFlow(RawPixelDistribution):
     """Names of what `statistics` can compute, a tuple of `str`."""
     return ('log_prob', 'density', 'volume')
 
+  @property
+  def default_statistics(self):
+    """Names of the statistics that together tell images of the flow's kind."""
+    return ('density', 'volume')
+
   def statistics(self, images, names):
     """Computes `log_prob` and its two terms, in one pass of the flow.
 

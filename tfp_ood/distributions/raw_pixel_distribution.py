@@ -25,6 +25,7 @@ class RawPixelDistribution(tfp.distributions.Distribution):
   | | default |
   |---|---|
   | `statistics_names`, `statistics(images, names)` | nothing beyond `log_prob` |
+  | `default_statistics` | `('log_prob',)` |
   | `training_loss(images, seed)` | `-log_prob(images)` |
   | `is_differentiable` | `True` |
   | `_sample_n` | not implemented, as in TFP |

@@ -24,6 +24,7 @@ def evaluate(
   background=None,
   ensemble=(),
   statistics=None,
+  classifier=None,
   keep=('log_prob',),
   limits=None,
   folder=None,
@@ -51,6 +52,8 @@ def evaluate(
     background: the model of the background; see `LikelihoodRatio`.
     ensemble: models of the in-distribution examples; see `Waic`.
     statistics: `dict` of a user's own statistics; see `tfp_ood.stats.Statistics`.
+    classifier: a classifier of the in-distribution examples; see
+      `tfp_ood.stats.Statistics`.
     keep: names of statistics that are to be in the result, beside those that the
       scores read; those that the model does not have are left out.
     limits: `dict` from names of statistics to the number of examples of each data
@@ -92,6 +95,7 @@ def evaluate(
     'background': background,
     'ensemble': ensemble,
     'statistics': statistics,
+    'classifier': classifier,
   }
   known = stats.Statistics(distribution, **models)
   for score in scores.values():

@@ -15,6 +15,7 @@ from tfp_ood.networks.convolutional_autoencoder import (
 )
 from tfp_ood.networks.coupling_network import CouplingNetwork
 from tfp_ood.networks.function_network import FunctionNetwork
+from tfp_ood.networks.image_classifier import ImageClassifier
 from tfp_ood.networks.masked_network import masked_network
 from tfp_ood.networks.piecewise_linear import (
   PiecewiseLinearNetwork,
@@ -29,6 +30,7 @@ from tfp_ood.networks.zero_convolution import ZeroConvolution
 __all__ = [
   'CouplingNetwork',
   'FunctionNetwork',
+  'ImageClassifier',
   'PiecewiseLinearNetwork',
   'Propagated',
   'Rendered',

@@ -106,8 +106,11 @@ def _by_name(signature, args, kwargs):
 
 def _check_agreement(file, given, call):
   """Raises where an argument contradicts the file."""
-  for name in given.keys() & file.arguments.keys():
-    wanted, there = plain_results(given[name]), file.arguments[name]
+  both = given.keys() & file.arguments.keys()
+  # The file has lists where there were tuples.
+  plain = plain_results({name: given[name] for name in both})
+  for name, wanted in plain.items():
+    there = file.arguments[name]
     if wanted != there:
       raise ValueError(
         f'{call}: the weights are of a model with {name}={there!r}, got '

@@ -55,6 +55,7 @@ from tfp_ood.stats.metrics.ranking_metrics import (
   roc_curve,
 )
 from tfp_ood.stats.scores.combination import Combination
+from tfp_ood.stats.scores.default_score import default_score
 from tfp_ood.stats.scores.density_of_states import DensityOfStates
 from tfp_ood.stats.scores.elbo_component import ElboComponent
 from tfp_ood.stats.scores.energy import Energy, energy
@@ -149,6 +150,7 @@ __all__ = [
   'compressed_bits_per_dim',
   'conformal_p_values',
   'conformal_threshold',
+  'default_score',
   'delong_test',
   'detection_error',
   'energy',

@@ -33,6 +33,8 @@ class Statistics:
   | others | the model | those of its own `statistics_names` |
   | `background_log_prob` | `background` | log-probability, nats |
   | `ensemble_log_probs` | `ensemble` | log-probabilities, `[batch, members]` |
+  | `classifier_logits` | `classifier` | its logits, `[batch, classes]` |
+  | `classifier_features` | `classifier` | its features, `[batch, columns]` |
   | `png_bits_per_dim` | the image | size as PNG, in the graph |
   | `compressed_bits_per_dim` | the image | best of several, by Pillow |
   | others | `statistics` | a user's own |
@@ -62,7 +64,12 @@ class Statistics:
   """
 
   def __init__(
-    self, distribution, background=None, ensemble=(), statistics=None
+    self,
+    distribution,
+    background=None,
+    ensemble=(),
+    statistics=None,
+    classifier=None,
   ):
     """Instantiates the statistics.
 
@@ -75,9 +82,13 @@ class Statistics:
         a model and the name of one of its statistics. A function with weights
         should be a Keras model or a `tf.Module`: its `variables` are then part of
         what a `Detector` saves and exports.
+      classifier: a classifier of the in-distribution examples, or another model
+        that has statistics and need not have a `log_prob`:
+        `tfp_ood.networks.ImageClassifier(network)` makes one of a Keras network.
+        Each of its statistics is called `classifier_` and its name there.
 
     Raises:
-      TypeError: if a model has no `log_prob`.
+      TypeError: if a model has no `log_prob`, or the classifier no statistics.
       ValueError: if a user's statistic has a name that is taken, or is neither a
         function nor a pair of a model and the name of one of its statistics.
     """
@@ -96,6 +107,11 @@ class Statistics:
     self._of_models = {name: (distribution, name) for name in self._model.names}
     if background is not None:
       self._of_models['background_log_prob'] = (background, 'log_prob')
+    if classifier is not None:
+      self._of_models |= {
+        f'classifier_{name}': (classifier, name)
+        for name in _names_of_classifier(classifier)
+      }
     if _may_be_image(self.event_shape):
       self._functions |= _OF_IMAGES
     for name, source in (statistics or {}).items():
@@ -278,6 +294,10 @@ _HINTS = {
   'bits_per_dim': ', which needs a model that has an `event_shape`',
   **dict.fromkeys(_OF_IMAGES, ', which is of images with 1 to 4 channels'),
   'background_log_prob': ', which needs the argument `background`',
+  **dict.fromkeys(
+    ('classifier_logits', 'classifier_features'),
+    ', which needs the argument `classifier`',
+  ),
   'ensemble_log_probs': (
     ', which needs at least two models in the argument `ensemble`'
   ),
@@ -285,6 +305,17 @@ _HINTS = {
     ': the log-probability of this model is not differentiable by the example'
   ),
 }
+
+
+def _names_of_classifier(classifier):
+  names = _protocol.statistics_names(classifier)
+  if not names:
+    raise TypeError(
+      'Statistics: a classifier must have `statistics_names` and `statistics(x, '
+      f'names)`; {type(classifier).__name__} has none. `ImageClassifier(network)` '
+      'of tfp_ood.networks makes one of a Keras network.'
+    )
+  return names
 
 
 def _may_be_image(shape):

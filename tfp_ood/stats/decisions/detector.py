@@ -17,6 +17,7 @@ from tfp_ood.stats.decisions.conformal import (
   conformal_p_values,
   conformal_threshold,
 )
+from tfp_ood.stats.scores.default_score import default_score
 from tfp_ood.stats.statistics import Statistics
 
 __all__ = ['Detector']
@@ -55,24 +56,35 @@ class Detector:
   """
 
   def __init__(
-    self, distribution, score, background=None, ensemble=(), statistics=None
+    self,
+    distribution,
+    score=None,
+    background=None,
+    ensemble=(),
+    statistics=None,
+    classifier=None,
   ):
     """Instantiates a detector, to be calibrated by `fit` or `load`.
 
     Args:
       distribution: the model of the in-distribution examples: any object with
         `log_prob(x)`; see `Statistics`.
-      score: `tfp_ood.stats.Score`, such as `Typicality()`.
+      score: `tfp_ood.stats.Score`, such as `Typicality()`. Default: the
+        `default_score` of the model, and of the classifier if there is one.
       background: the model of the background; see `LikelihoodRatio`.
       ensemble: models of the in-distribution examples; see `Waic`.
       statistics: `dict` of a user's own statistics by name; see `Statistics`.
+      classifier: a classifier of the in-distribution examples, such as
+        `tfp_ood.networks.ImageClassifier(network)`; see `Statistics`.
 
     Raises:
       ValueError: if the score needs a statistic that there is not.
     """
     self._statistics = Statistics(
-      distribution, background, ensemble, statistics
+      distribution, background, ensemble, statistics, classifier
     )
+    if score is None:
+      score = default_score(distribution, classifier)
     self._statistics.check_names(score.statistics)
     # A copy: what this detector learns is no other's business.
     self._score = copy.deepcopy(score)

@@ -34,19 +34,20 @@ def tempered(logits, temperature):
 class ScoreOfLogits(Score):
   """Base class of scores that are a function of tempered logits alone."""
 
-  statistics = ('logits',)
-
-  def __init__(self, temperature=1.0):
+  def __init__(self, temperature=1.0, statistic='logits'):
     """Instantiates the score.
 
     Args:
       temperature: positive Python `float`, what the logits are divided by.
+      statistic: `str`, the name of the logits: `'classifier_logits'` are those of a
+        classifier beside the model.
 
     Raises:
       ValueError: if it is not positive.
     """
     _check_temperature(temperature)
     self._temperature = float(temperature)
+    self.statistics = (statistic,)
 
   @property
   def temperature(self):

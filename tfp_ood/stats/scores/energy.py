@@ -58,4 +58,4 @@ class Energy(_logits.ScoreOfLogits):
   """
 
   def __call__(self, statistics):
-    return energy(statistics['logits'], self.temperature)
+    return energy(statistics[self.statistics[0]], self.temperature)

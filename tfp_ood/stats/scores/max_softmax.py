@@ -57,4 +57,4 @@ class MaxSoftmax(_logits.ScoreOfLogits):
   """
 
   def __call__(self, statistics):
-    return max_softmax(statistics['logits'], self.temperature)
+    return max_softmax(statistics[self.statistics[0]], self.temperature)
