@@ -11,10 +11,16 @@ is worth, to --output_dir/NAME. The same command again resumes what was interrup
 
 import dataclasses
 import os
+import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from absl import flags
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from absl import app, flags, logging
+
+import tfp_ood
 
 _SHAPES = {'cifar10': [32, 32, 3], 'fashion_mnist': [28, 28, 1]}
 _OTHERS = {
@@ -22,6 +28,7 @@ _OTHERS = {
   'fashion_mnist': ('mnist', 'svhn_cropped', 'cifar10'),
 }
 _NUM_VALIDATION = 1_000
+_NUM_CONTROLS = 1_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +42,6 @@ class Plan:
     minutes: of training.
     learning_rate: Adam's, the largest.
     batch_size: examples of a step.
-    mirror: whether every other training image is mirrored.
   """
 
   kind: str
@@ -44,7 +50,6 @@ class Plan:
   minutes: float
   learning_rate: float = 1e-3
   batch_size: int = 64
-  mirror: bool = True
 
 
 def _flow(kind, dataset, minutes):
@@ -90,7 +95,7 @@ _PLANS = {
     _flow('constant_volume_glow', 'fashion_mnist', 8.0),
     _autoencoder('cifar10', 5.0),
     _autoencoder('fashion_mnist', 3.0),
-    _classifier('cifar10', 10.0),
+    _classifier('cifar10', 20.0),
     _classifier('fashion_mnist', 4.0),
   )
 }
@@ -105,3 +110,217 @@ _NUM_EVALUATED = flags.DEFINE_integer(
   'num_evaluated', 10_000, 'At most so many images of each data set are scored.'
 )
 flags.mark_flag_as_required('name')
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f'Unknown arguments: {argv[1:]}.')
+  logging.set_verbosity(logging.WARNING)
+  plan = _PLANS[_NAME.value]
+  if _MINUTES.value is not None:
+    plan = dataclasses.replace(plan, minutes=_MINUTES.value)
+  folder = os.path.join(_OUTPUT_DIR.value, _NAME.value)
+  make = tfp_ood.pretrained.FACTORIES[plan.kind]
+  start = time.monotonic()
+  is_classifier = isinstance(make(**plan.arguments), tf_keras.Model)
+  train = _train_classifier if is_classifier else _train_distribution
+  model, record = train(plan, make, folder)
+  path = os.path.join(folder, f'{_NAME.value}.npz')
+  information = {
+    'dataset': plan.dataset,
+    'tfp_ood': tfp_ood.__version__,
+    'steps': record['steps'],
+    'seconds': round(record['seconds']),
+    'batch_size': plan.batch_size,
+    'learning_rate': plan.learning_rate,
+  }
+  arguments = (path, model, plan.kind, plan.arguments, information)
+  tfp_ood.pretrained.write_weights(*arguments, half_precision=True)
+  packed = tfp_ood.pretrained.load_model(path)
+  if is_classifier:
+    information['test_accuracy'] = _accuracy(packed, plan)
+    information['test_accuracy_before_packing'] = _accuracy(model, plan)
+  else:
+    information['test_bits_per_dim'] = _bits_per_dim(packed, plan)
+    information['test_bits_per_dim_before_packing'] = _bits_per_dim(model, plan)
+  tfp_ood.pretrained.write_weights(*arguments, half_precision=True)
+  print(information)
+  evaluation = _evaluated(tfp_ood.pretrained.load_model(path), plan, folder)
+  evaluation.information |= {
+    'title': f'{plan.kind} trained on {plan.dataset}',
+    'training': information,
+    'seconds': time.monotonic() - start,
+  }
+  evaluation.save(folder)
+  print(evaluation.summary())
+  print(f'{path}\n{evaluation.write_report(folder)}')
+
+
+def _load(name, plan, **options):
+  shape = _SHAPES[plan.dataset]
+  return tfp_ood.datasets.load(
+    name,
+    data_dir=_DATA_DIR.value,
+    batch_size=plan.batch_size,
+    transformation=lambda x: tfp_ood.datasets.fit_to_shape(x, shape),
+    **options,
+  )
+
+
+def _fit(model, folder, plan, dataset, validation_data):
+  """Trains by the clock, or restores what was trained."""
+  return tfp_ood.training.train_or_restore(
+    model,
+    folder,
+    dataclasses.asdict(plan),
+    dataset,
+    validation_data=validation_data,
+    minutes=plan.minutes,
+    learning_rate=plan.learning_rate,
+    warmup_steps=100,
+  )
+
+
+def _train_distribution(plan, make, folder):
+  flow = {'compute_dtype': tf.bfloat16, 'recompute': False}
+  is_flow = 'num_steps' in plan.arguments
+  distribution = make(**plan.arguments, **(flow if is_flow else {}))
+  wrap = (
+    tfp_ood.training.DistributionModel
+    if is_flow
+    else tfp_ood.training.VariationalModel
+  )
+  model = wrap(distribution, max_skipped_steps=10)
+  model.compile(
+    tfp_ood.training.adam(
+      plan.learning_rate, global_clipnorm=1.0, ema_momentum=0.99
+    )
+  )
+
+  def mirror(images, seed):
+    return tfp_ood.datasets.crop_and_flip(images, seed, margin=0)
+
+  record = _fit(
+    model,
+    folder,
+    plan,
+    _load(
+      f'{plan.dataset}/train', plan, shuffle=True, random_transformation=mirror
+    ),
+    _load(f'{plan.dataset}/test', plan, limit=_NUM_VALIDATION),
+  )
+  return distribution, record
+
+
+def _train_classifier(plan, make, folder):
+  # Layers keep the policy that they are made under; float32 has the weights.
+  tf_keras.mixed_precision.set_global_policy('mixed_bfloat16')
+  network = make(**plan.arguments)
+  tf_keras.mixed_precision.set_global_policy('float32')
+  network.compile(
+    tfp_ood.training.adam(
+      plan.learning_rate, ema_momentum=0.99, weight_decay=0.01
+    ),
+    tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=['accuracy'],
+  )
+  record = _fit(
+    network,
+    folder,
+    plan,
+    _scaled(
+      _load(
+        f'{plan.dataset}/train',
+        plan,
+        shuffle=True,
+        random_transformation=tfp_ood.datasets.crop_and_flip,
+      )
+    ),
+    _scaled(_load(f'{plan.dataset}/test', plan)),
+  )
+  return network, record
+
+
+def _scaled(dataset):
+  return dataset.map(
+    lambda images, labels: (tf.cast(images, tf.float32) / 127.5 - 1, labels)
+  )
+
+
+def _accuracy(network, plan):
+  hits = [
+    np.argmax(network.predict_on_batch(images), axis=-1) == labels
+    for images, labels in _scaled(_load(f'{plan.dataset}/test', plan))
+  ]
+  return float(np.mean(np.concatenate(hits)))
+
+
+def _bits_per_dim(distribution, plan):
+  log_prob = tf.function(distribution.log_prob)
+  values = np.concatenate(
+    [log_prob(images) for images, _ in _load(f'{plan.dataset}/test', plan)]
+  )
+  size = distribution.event_shape.num_elements()
+  return float(np.mean(tfp_ood.stats.bits_per_dim(values, size)))
+
+
+def _evaluated(model, plan, folder):
+  """Scores the data sets that the card of the model has."""
+  data = {
+    name: _load(f'{name}/test', plan, limit=_NUM_EVALUATED.value)
+    for name in _OTHERS[plan.dataset]
+  }
+  data |= {
+    name: _load(
+      name,
+      plan,
+      image_shape=_SHAPES[plan.dataset],
+      num_examples=_NUM_CONTROLS,
+    )
+    for name in ('constant', 'uniform_noise')
+  }
+  scores = {}
+  options = {}
+  if isinstance(model, tf_keras.Model):
+    options['classifier'] = tfp_ood.networks.ImageClassifier(model)
+    model = tfp_ood.distributions.NeuralRenderingModel.from_keras(model)
+    logits = 'classifier_logits'
+    scores |= {
+      'energy': tfp_ood.stats.Energy(statistic=logits),
+      'max_softmax': tfp_ood.stats.MaxSoftmax(statistic=logits),
+      'feature_neighbors': tfp_ood.stats.FeatureNeighbors(
+        'classifier_features'
+      ),
+      'rendering_latent': tfp_ood.stats.RenderingLatent(),
+    }
+  else:
+    scores |= {
+      'typicality': tfp_ood.stats.Typicality(),
+      'input_complexity': tfp_ood.stats.InputComplexity(),
+      'score_norm': tfp_ood.stats.ScoreNorm(),
+    }
+  scores |= {
+    'negative_log_likelihood': tfp_ood.stats.NegativeLogLikelihood(),
+    'default': tfp_ood.stats.default_score(model),
+  }
+  return tfp_ood.evaluation.evaluate(
+    model,
+    scores,
+    {
+      f'{plan.dataset} test': _load(
+        f'{plan.dataset}/test', plan, limit=_NUM_EVALUATED.value
+      )
+    },
+    data,
+    {
+      f'{plan.dataset} train': _load(
+        f'{plan.dataset}/train', plan, limit=_NUM_EVALUATED.value
+      )
+    },
+    folder=folder,
+    **options,
+  )
+
+
+if __name__ == '__main__':
+  app.run(main)

@@ -175,13 +175,7 @@ def _make(run, make, config):
 
 
 def _trained(run, make, folder, config):
-  minutes = None if config['epochs'] else config['train_minutes']
-  callbacks, warmup_steps = (), _WARMUP_STEPS
-  if minutes:
-    rate = training.TimedLearningRate(
-      config['learning_rate'], minutes, _WARMUP_STEPS
-    )
-    callbacks, warmup_steps = [rate], 0
+  by_clock = not config['epochs']
   with run.strategy.scope():
     flow = _make(run, make, config)
     model = training.DistributionModel(
@@ -190,7 +184,7 @@ def _trained(run, make, folder, config):
     model.compile(
       training.adam(
         config['learning_rate'],
-        warmup_steps=warmup_steps,
+        warmup_steps=0 if by_clock else _WARMUP_STEPS,
         global_clipnorm=1.0,
         ema_momentum=0.99,
         weight_decay=config.get('weight_decay') or None,
@@ -208,9 +202,15 @@ def _trained(run, make, folder, config):
     config,
     {'likelihood': stats.NegativeLogLikelihood()},
     dataset=dataset,
-    epochs=config['epochs'] or None,
-    minutes=minutes,
-    callbacks=callbacks,
+    **(
+      {
+        'minutes': config['train_minutes'],
+        'learning_rate': config['learning_rate'],
+        'warmup_steps': _WARMUP_STEPS,
+      }
+      if by_clock
+      else {'epochs': config['epochs']}
+    ),
   )
   return flow, record
 

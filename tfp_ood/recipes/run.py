@@ -193,8 +193,7 @@ class Run:
       options.pop('dataset', None) or self.load('train', shuffle=True),
       validation_data=validation,
       callbacks=[
-        *options.pop('callbacks', ()),
-        training.Watch(model.distribution, scores, validation, {name: outside}),
+        training.Watch(model.distribution, scores, validation, {name: outside})
       ],
       tensorboard=self._tensorboard,
       **options,

@@ -14,7 +14,6 @@ from tfp_ood.training.soft_introspective_model import SoftIntrospectiveModel
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.strategies import STRATEGIES, make_strategy
 from tfp_ood.training.time_limit import TimeLimit
-from tfp_ood.training.timed_learning_rate import TimedLearningRate
 from tfp_ood.training.train_or_restore import (
   OtherSettingsError,
   check_settings,
@@ -35,7 +34,6 @@ __all__ = [
   'SoftIntrospectiveModel',
   'StopOnNaN',
   'TimeLimit',
-  'TimedLearningRate',
   'VariationalModel',
   'Watch',
   'adam',

@@ -112,6 +112,8 @@ def train_or_restore(
   validation_data=None,
   epochs=None,
   minutes=None,
+  learning_rate=None,
+  warmup_steps=0,
   callbacks=(),
   tensorboard=False,
 ):
@@ -137,6 +139,9 @@ def train_or_restore(
     epochs: Python `int`; `None` to train for `minutes`.
     minutes: Python `float`, when to stop, interruptions not counted. A model that
       is no `DistributionModel` starts its clock anew when it is resumed.
+    learning_rate: Python `float`, the largest rate, if it is to fall to zero by the
+      clock, after `warmup_steps`; see `TimeLimit`. `None` leaves it to the optimizer.
+    warmup_steps: Python `int`.
     callbacks: further Keras callbacks, such as `Watch`.
     tensorboard: Python `bool`, whether to write TensorBoard logs to the folder.
 
@@ -181,7 +186,7 @@ def train_or_restore(
       load_weights(distribution, weights)
       print(f'The model is trained already: {weights}')
       return record
-  limit = TimeLimit(minutes)
+  limit = TimeLimit(minutes, learning_rate, warmup_steps)
   path = None if folder is None else os.path.join(folder, 'epochs.csv')
   epoch_record = EpochRecord(path)
   callbacks = [
