@@ -60,6 +60,7 @@ def _evaluation():
     p_values,
     kept=['log_prob', 'latent'],
     event_size=48,
+    recommended='coarse',
     information={'command': 'python model.py --seed=1', 'notes': ['In nats.']},
   )
 
@@ -346,6 +347,7 @@ def test_the_report_stands_alone(page):
 def test_the_report_has_every_section(page):
   headings = Page(page).headings
   for heading in (
+    'In short',
     'Which score tells the data sets apart?',
     'Score by score',
     'Negative log likelihood',
@@ -356,6 +358,32 @@ def test_the_report_has_every_section(page):
     'An analysis',
   ):
     assert heading in headings
+
+
+def test_the_report_begins_with_one_figure_and_one_paragraph(page, evaluation):
+  references = Page(page)
+  assert references.headings[:2] == ['In short', references.headings[1]]
+  start = page[
+    page.index('In short</h2>') : page.index('Which score tells the')
+  ]
+  assert start.count('<p>') == start.count('<img ') == 1
+  auroc = evaluation.aurocs()['negative_log_likelihood']['far'].auroc
+  assert auroc > 0.5
+  assert f'in {100 * auroc:.0f} of 100 cases' in start
+  flagged = evaluation.calibration()['coarse']['flagged']
+  assert f'flags {100 * flagged["far"]:.0f} % of far' in start
+  assert f'raised {100 * flagged["test"]:.1f} %' in start
+
+
+def test_a_likelihood_that_misleads_is_said_to(tmp_path):
+  evaluation = _evaluation()
+  for by_dataset in evaluation.scores.values():
+    by_dataset['far'] = -by_dataset['far']
+  evaluation.recommended = None
+  page = open(evaluation.write_report(tmp_path), encoding='utf-8').read()
+  auroc = evaluation.aurocs()['negative_log_likelihood']['far'].auroc
+  assert 'The negative log likelihood misleads' in page
+  assert f'in {100 * (1 - auroc):.0f} of 100 cases' in page
 
 
 def test_the_report_has_a_table_of_every_score(page, evaluation):

@@ -264,7 +264,7 @@ def test_the_detector_of_a_run_works_with_tensorflow_alone(run, tmp_path):
   )
   assert process.returncode == 0, process.stderr[-4000:]
   assert process.stdout == 'refused\n'
-  scores = tfp_ood.evaluation.Evaluation.load(folder).scores['typicality']
+  scores = tfp_ood.evaluation.Evaluation.load(folder).scores['default']
   # All test images calibrated it.
   expected = tfp_ood.stats.conformal_p_values(
     scores['sample_photographs test'], scores['sample_digits test']

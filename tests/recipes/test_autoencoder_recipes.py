@@ -41,6 +41,7 @@ _SCORES = [
   'elbo_adapted_both',
   'latent_one_class_svm',
   'latent_mahalanobis',
+  'default',
 ]
 # Of models that have a prior.
 _VARIATIONAL_SCORES = _SCORES[1:8]
@@ -151,7 +152,7 @@ def test_autoencoders(tmp_path, features_dir, model):
   check_files(
     tmp_path,
     found,
-    'typicality',
+    'default',
     {
       'elbo_histogram',
       'latent_mahalanobis_roc',

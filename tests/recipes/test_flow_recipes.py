@@ -15,7 +15,8 @@ from tfp_ood import evaluation, recipes, reporting
 
 pytestmark = pytest.mark.slow
 
-_SCORES = list(recipes.RECIPES['glow'].evaluation_settings['scores'].choices)
+_ASKED = list(recipes.RECIPES['glow'].evaluation_settings['scores'].choices)
+_SCORES = [*_ASKED, 'default']
 _NAMES = [IN, TRAIN, OUT, 'constant', 'uniform_noise', 'upside down']
 _SETTINGS = {
   'num_levels': 1,
@@ -24,7 +25,7 @@ _SETTINGS = {
   'epochs': 1,
   'mutation_rate': 0.2,
   'ensemble_size': 2,
-  'scores': _SCORES,
+  'scores': _ASKED,
   'second_order': True,
 }
 
@@ -55,7 +56,7 @@ def test_the_files_of_a_run(run):
   check_files(
     folder,
     found,
-    'typicality',
+    'default',
     {
       f'{score}_{figure}'
       for score in _SCORES
@@ -177,7 +178,11 @@ def test_more_scores_train_only_their_models(tmp_path, monkeypatch, capsys):
   # The second-order analysis of this preset has to be asked for.
   assert 'Training' in (titles := [part.title for part in first.sections])
   assert 'The second-order analysis' not in titles
-  assert list(first.scores) == ['negative_log_likelihood', 'typicality']
+  assert list(first.scores) == [
+    'negative_log_likelihood',
+    'typicality',
+    'default',
+  ]
   capsys.readouterr()
   settings['scores'] = ['typicality', 'likelihood_ratio']
   second = small_run(tmp_path, 'glow', settings).run()

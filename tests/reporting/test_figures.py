@@ -49,8 +49,16 @@ def _assert_no_text_leaves_the_figure_or_overlaps(figure):
   canvas = FigureCanvasAgg(figure)
   canvas.draw()
   renderer = canvas.get_renderer()
-  (axes,) = figure.axes
-  texts = [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+  texts = [
+    text
+    for axes in figure.axes
+    for text in (
+      axes.title,
+      axes.xaxis.label,
+      axes.yaxis.label,
+      *axes.texts,
+    )
+  ]
   texts += [text for legend in figure.legends for text in legend.get_texts()]
   boxes = [
     text.get_window_extent(renderer) for text in texts if text.get_text()
@@ -240,6 +248,29 @@ def test_histograms_need_bins():
     reporting.histograms({'a': [1.0, 2.0]}, 'x', num_bins=0)
 
 
+def test_panels_are_histograms_side_by_side():
+  near, far = _normal(0.0, 1.0, 100), _normal(3.0, 1.0, 80)
+  figure = reporting.histogram_panels(
+    {'first': {'a': near, 'b': far}, 'second': {'a': far, 'b': near}}
+  )
+  assert [axes.get_xlabel() for axes in figure.axes] == ['first', 'second']
+  alone = reporting.histograms({'a': near, 'b': far}, 'first', num_bins=40)
+  for panel, single in zip(
+    figure.axes[0].patches, alone.axes[0].patches, strict=True
+  ):
+    np.testing.assert_array_equal(
+      panel.get_data().values, single.get_data().values
+    )
+  (legend,) = figure.legends
+  assert [text.get_text() for text in legend.get_texts()] == ['a', 'b']
+
+
+@pytest.mark.parametrize('panels', [{}, {'x': {'a': [1.0]}, 'y': {'b': [1.0]}}])
+def test_panels_need_the_same_data_sets(panels):
+  with pytest.raises(ValueError, match='the same data sets'):
+    reporting.histogram_panels(panels)
+
+
 # --- image grid ---------------------------------------------------------------
 
 
@@ -423,13 +454,21 @@ def _crowded_figures():
     'curve': lambda: reporting.curve(
       x, {name: x + i for i, name in enumerate(names)}, 'x', 'y', title='Title'
     ),
+    'histogram_panels': lambda: reporting.histogram_panels(
+      dict.fromkeys(
+        ['bits per dimension', 'another score'],
+        {'sample_photographs test': x, 'sample_digits test': 2.5 * x},
+      )
+    ),
     'roc_curves': lambda: reporting.roc_curves(
       {name: (x, x, 0.5) for name in names}, title='Title'
     ),
   }
 
 
-@pytest.mark.parametrize('name', ['histograms', 'curve', 'roc_curves'])
+@pytest.mark.parametrize(
+  'name', ['histograms', 'histogram_panels', 'curve', 'roc_curves']
+)
 def test_no_text_overlaps_in_a_crowded_figure(name):
   _assert_no_text_leaves_the_figure_or_overlaps(_crowded_figures()[name]())
 

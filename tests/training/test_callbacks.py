@@ -170,6 +170,46 @@ def test_any_keras_model_is_stopped_in_time(monkeypatch):
   assert limit.seconds == 10.0
 
 
+class _Rates(tf_keras.callbacks.Callback):
+  """Collects the learning rate of every step."""
+
+  def on_train_begin(self, logs=None):
+    self.rates = []
+
+  def on_train_batch_end(self, batch, logs=None):
+    self.rates.append(float(self.model.optimizer.learning_rate))
+
+
+def test_the_learning_rate_falls_to_zero_by_the_clock(monkeypatch):
+  clock, rates = _Clock(monkeypatch, _TIME_LIMIT), _Rates()
+  model = helpers.compiled(
+    tfp_ood.distributions.learned_normal([2]), tfp_ood.training.adam(0.1)
+  )
+  limit = tfp_ood.training.TimeLimit(20 / 60, learning_rate=0.2, warmup_steps=4)
+  model.fit(_dataset(7), epochs=99, verbose=0, callbacks=[clock, limit, rates])
+  # The clock starts after the first step.
+  seconds = np.maximum(0, np.arange(21) - 1 + (np.arange(21) == 0))
+  expected = 0.1 * (1 + np.cos(np.pi * seconds / 20))
+  expected[:4] *= np.array([1, 2, 3, 4]) / 4
+  np.testing.assert_allclose(rates.rates, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_a_rate_by_the_clock_goes_on_where_it_stopped(monkeypatch):
+  clock, rates = _Clock(monkeypatch, _TIME_LIMIT), _Rates()
+  model = helpers.compiled(
+    tfp_ood.distributions.learned_normal([2]), tfp_ood.training.adam(0.1)
+  )
+  model.training_seconds.assign(10.0)
+  limit = tfp_ood.training.TimeLimit(20 / 60, learning_rate=0.2)
+  model.fit(_dataset(3), verbose=0, callbacks=[clock, limit, rates])
+  assert rates.rates[0] == pytest.approx(0.1)
+
+
+def test_a_rate_by_the_clock_needs_a_limit():
+  with pytest.raises(ValueError, match='needs `minutes`'):
+    tfp_ood.training.TimeLimit(learning_rate=0.1)
+
+
 def test_time_limit_by_the_real_clock():
   model = _model()
   limit = tfp_ood.training.TimeLimit(minutes=0.2 / 60)

@@ -27,6 +27,7 @@ def evaluate(
   classifier=None,
   keep=('log_prob',),
   limits=None,
+  recommended=None,
   folder=None,
   verbose=True,
 ):
@@ -59,6 +60,8 @@ def evaluate(
     limits: `dict` from names of statistics to the number of examples of each data
       set that they are computed for at most, such as `{'optimized_log_prob': 500}`;
       scores that read them score as many.
+    recommended: name of the score that the report is to begin with, beside the
+      first.
     folder: where to keep statistics, so that an evaluation which was interrupted,
       or which is asked for more, computes what is missing. `None` for nowhere.
     verbose: Python `bool`, whether to print lines of progress.
@@ -87,6 +90,11 @@ def evaluate(
   0.0
   """
   scores = _named_scores(scores)
+  if recommended is not None and recommended not in scores:
+    raise ValueError(
+      f'evaluate: `recommended` must be one of {", ".join(scores)}; got '
+      f'{recommended!r}.'
+    )
   data = {}
   (in_name,) = _add(data, in_distribution, 'in-distribution')
   training_names = [] if training is None else _add(data, training, 'training')
@@ -140,6 +148,7 @@ def evaluate(
     p_values,
     kept,
     event_size=_protocol.event_shape(distribution).num_elements(),
+    recommended=recommended,
     make_detector=calibrated,
   )
 

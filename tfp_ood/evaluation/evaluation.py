@@ -49,6 +49,8 @@ class Evaluation:
     event_size: `int`, the number of values of an example, or `None`.
     sections: list of `tfp_ood.reporting.Section`s, analyses that `add` took up.
     information: `dict` of what a reader may want to know, such as the command.
+    recommended: `str`, the score that a reader should take, which the report begins
+      with; `None` if none is.
     make_detector: function from the name of a score to a `Detector`; `None` of an
       evaluation that was loaded.
 
@@ -82,6 +84,7 @@ class Evaluation:
   event_size: int | None = None
   sections: list = dataclasses.field(default_factory=list)
   information: dict = dataclasses.field(default_factory=dict)
+  recommended: str | None = None
   make_detector: typing.Callable | None = dataclasses.field(
     default=None, repr=False
   )

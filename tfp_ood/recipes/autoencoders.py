@@ -82,6 +82,7 @@ _PARTS = (
 )
 _ADAPTED = ('encoder', 'decoder', 'both')
 _NUM_TESTED = 2_000
+_DEFAULT = 'default'
 
 
 def _run(run, train, has_prior):
@@ -108,7 +109,8 @@ def _run(run, train, has_prior):
     statistics[f'log_prob_{number}'] = (bound, 'log_prob')
   found = run.evaluate(
     model,
-    _scores(elbo, has_prior, numbers),
+    {**_scores(elbo, has_prior, numbers), _DEFAULT: stats.default_score(model)},
+    recommended=_DEFAULT,
     statistics=statistics,
     keep=(elbo, *_PARTS, 'log_prob', 'latent', 'latent_adapted'),
     limits={'optimized_log_prob': asked['num_regret']} if has_prior else None,
@@ -131,7 +133,7 @@ def _run(run, train, has_prior):
   found.add(evaluation.latent_space(model, found, run.datasets, spaces))
   found.add(evaluation.extreme_images(found, run.compared, elbo))
   found.add(evaluation.training_curves({'model': record}))
-  return found, 'typicality'
+  return found, _DEFAULT
 
 
 def _check(num_importance_samples, **_):

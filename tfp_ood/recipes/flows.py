@@ -52,6 +52,7 @@ _SCORES = {
     stats.DensityOfStates, method='one_class_svm'
   ),
 }
+_DEFAULT = 'default'
 _DEFAULT_SCORES = [
   'negative_log_likelihood',
   'typicality',
@@ -62,7 +63,7 @@ _DEFAULT_SCORES = [
 _EVALUATION_SETTINGS = {
   'scores': Setting(
     _DEFAULT_SCORES,
-    'Scores to compare. likelihood_ratio trains a background model, waic an '
+    'Scores to compare with likelihood and default. likelihood_ratio trains a background model, waic an '
     'ensemble.',
     choices=tuple(_SCORES),
   ),
@@ -84,7 +85,7 @@ _WARMUP_STEPS = 100
 def _run(run, make):
   """Trains a flow and what its scores need, and analyzes them."""
   asked, config = run.evaluation, run.model
-  # The likelihood stands beside every remedy.
+  # The likelihood stands beside every remedy, and the best one is exported.
   names = dict.fromkeys([*_DEFAULT_SCORES[:1], *asked['scores']])
   if 'likelihood_ratio' in names and asked['background_dataset']:
     # An unknown name is told before anything is trained.
@@ -114,7 +115,7 @@ def _run(run, make):
   if not run.is_chief:
     return None
   training.export_saved_model(flow, os.path.join(run.folder, 'saved_model'))
-  return _evaluated(run, make, flow, names, records, options), 'typicality'
+  return _evaluated(run, make, flow, names, records, options), _DEFAULT
 
 
 def _evaluated(run, make, flow, names, records, options):
@@ -131,6 +132,7 @@ def _evaluated(run, make, flow, names, records, options):
     else _SCORES[name]()
     for name in names
   }
+  scores[_DEFAULT] = stats.default_score(flow)
   upside_down = run.load(
     'test',
     transformation=tf.image.flip_up_down,
@@ -138,7 +140,11 @@ def _evaluated(run, make, flow, names, records, options):
   )
   run.datasets['upside down'] = upside_down
   found = run.evaluate(
-    flow, scores, keep=('log_prob', 'density', 'volume'), **options
+    flow,
+    scores,
+    keep=('log_prob', 'density', 'volume'),
+    recommended=_DEFAULT,
+    **options,
   )
   if 'ensemble' in options:
     found.add(evaluation.ensemble_parts(found))

@@ -6,7 +6,7 @@ from tfp_ood._arrays import read_arrays, write_arrays
 from tfp_ood._files import atomic_write
 from tfp_ood._results import read_results, write_results
 from tfp_ood.reporting.curve_figure import curve
-from tfp_ood.reporting.histogram_figure import histograms
+from tfp_ood.reporting.histogram_figure import histogram_panels, histograms
 from tfp_ood.reporting.image_grid_figure import image_grid
 from tfp_ood.reporting.report import Report
 from tfp_ood.reporting.roc_figure import roc_curves
@@ -19,6 +19,7 @@ __all__ = [
   'Section',
   'atomic_write',
   'curve',
+  'histogram_panels',
   'histograms',
   'image_grid',
   'read_arrays',

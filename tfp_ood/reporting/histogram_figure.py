@@ -1,12 +1,15 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Figure of overlaid histograms."""
+"""Figures of overlaid histograms."""
+
+import collections
 
 import numpy as np
 
 from tfp_ood.reporting import _style
 
 __all__ = [
+  'histogram_panels',
   'histograms',
 ]
 
@@ -19,6 +22,11 @@ _ROUNDING = 1e-6
 # A data set in fewer bins than this is drawn as a line.
 _NARROWEST_IN_BINS = 1.5
 _NOTE_HEIGHT = 0.22  # In inches, of 72 points.
+
+# What is drawn: densities and lines by name, the bins, and what is told in words.
+_Histograms = collections.namedtuple(
+  '_Histograms', ['names', 'edges', 'lines', 'densities', 'peak', 'notes']
+)
 
 
 def histograms(
@@ -63,6 +71,63 @@ def histograms(
   >>> figure.axes[0].texts[0].get_text()
   '◀ black: all beyond the axis, at 0.01'
   """
+  counted = _count(values_by_name, num_bins)
+  num_notes = len(counted.notes)
+  figure = _style.new_figure(height=4.4 + _NOTE_HEIGHT * num_notes)
+  axes = figure.subplots()
+  _draw(axes, counted, xlabel, log_scale)
+  if title is not None:
+    axes.set_title(title, pad=6 + _NOTE_HEIGHT * 72 * num_notes)
+  _style.add_legend(figure, axes)
+  return figure
+
+
+def histogram_panels(values_by_xlabel, num_bins=40):
+  """Draws `histograms` of the same data sets by several scores, side by side.
+
+  Args:
+    values_by_xlabel: `dict` from the label of each panel's axis to a `dict` of the
+      values of each data set, as `histograms` takes them; the names are the same in
+      all panels.
+    num_bins: `int`, bins across each axis.
+
+  Returns:
+    `matplotlib.figure.Figure`.
+
+  Raises:
+    ValueError: If there is no panel, the panels have other data sets, or for a panel
+      as in `histograms`.
+
+  #### Example
+
+  >>> figure = histogram_panels({
+  ...     'likelihood': {'photographs': [3.0, 4.0], 'digits': [1.0, 2.0]},
+  ...     'default score': {'photographs': [1.0, 2.0], 'digits': [8.0, 9.0]}})
+  >>> [axes.get_xlabel() for axes in figure.axes]
+  ['likelihood', 'default score']
+  """
+  if len({tuple(values) for values in values_by_xlabel.values()}) != 1:
+    raise ValueError(
+      '`values_by_xlabel` must have at least one panel, and the same data sets, in '
+      'the same order, in each.'
+    )
+  counted = {
+    xlabel: _count(values, num_bins)
+    for xlabel, values in values_by_xlabel.items()
+  }
+  num_notes = max(len(histograms.notes) for histograms in counted.values())
+  figure = _style.new_figure(
+    width=4.4 * len(counted), height=3.6 + _NOTE_HEIGHT * num_notes
+  )
+  panels = figure.subplots(1, len(counted), squeeze=False)[0]
+  for axes, (xlabel, histograms) in zip(panels, counted.items(), strict=True):
+    _draw(axes, histograms, xlabel, log_scale=False)
+  _style.add_legend(figure, panels[0])
+  return figure
+
+
+def _count(values_by_name, num_bins):
+  """Sorts the values of data sets into bins that all share."""
   if num_bins < 1:
     raise ValueError(f'`num_bins` must be positive, got {num_bins}.')
   if not values_by_name:
@@ -83,22 +148,21 @@ def histograms(
   peak = _highest_density_shown(densities)
   notes = _beyond_notes(values_by_name, left, right)
   notes += _cut_notes(densities, peak)
+  return _Histograms(list(values_by_name), edges, lines, densities, peak, notes)
 
-  figure = _style.new_figure(height=4.4 + _NOTE_HEIGHT * len(notes))
-  axes = figure.subplots()
+
+def _draw(axes, counted, xlabel, log_scale):
+  """Draws what `_count` counted."""
+  _, edges, lines, densities, peak, notes = counted
   _style.style_axes(axes, xlabel, 'density' if densities else '')
-  axes.set_xlim(left, right)
+  axes.set_xlim(edges[0], edges[-1])
   _scale_density(axes, densities, peak, log_scale)
-  for i, name in enumerate(values_by_name):
+  for i, name in enumerate(counted.names):
     if name in densities:
       _draw_histogram(axes, name, densities[name], edges, i)
     elif name in lines:
       _draw_line(axes, name, lines, edges[1] - edges[0], i)
   _draw_notes(axes, notes)
-  if title is not None:
-    axes.set_title(title, pad=6 + _NOTE_HEIGHT * 72 * len(notes))
-  _style.add_legend(figure, axes)
-  return figure
 
 
 def _checked_values(name, values):

@@ -3,7 +3,7 @@
 """A section of a report, as data."""
 
 from tfp_ood.reporting.curve_figure import curve
-from tfp_ood.reporting.histogram_figure import histograms
+from tfp_ood.reporting.histogram_figure import histogram_panels, histograms
 from tfp_ood.reporting.image_grid_figure import image_grid
 from tfp_ood.reporting.roc_figure import roc_curves
 from tfp_ood.reporting.scatter_figure import scatter
@@ -12,7 +12,14 @@ __all__ = ['Section']
 
 _FIGURES = {
   figure.__name__: figure
-  for figure in (curve, histograms, image_grid, roc_curves, scatter)
+  for figure in (
+    curve,
+    histogram_panels,
+    histograms,
+    image_grid,
+    roc_curves,
+    scatter,
+  )
 }
 
 
@@ -71,8 +78,8 @@ class Section:
 
     Args:
       name: `str`, of the figure's own file.
-      figure: the function that draws it: `curve`, `histograms`, `image_grid`,
-        `roc_curves` or `scatter` of `tfp_ood.reporting`.
+      figure: the function that draws it: `curve`, `histogram_panels`,
+        `histograms`, `image_grid`, `roc_curves` or `scatter` of `tfp_ood.reporting`.
       caption: `str`.
       **arguments: what the function takes.
 
