@@ -63,9 +63,8 @@ _CHANGES = {
 }
 
 
-def candidates(model, has_classifier):
-  """Returns the scores to compare, by name."""
-  own = getattr(model, 'default_statistics', ('log_prob',))
+def candidates(model, has_classifier, own):
+  """Returns the scores to compare, by name; `own` are statistics of the model."""
   names = stats.Statistics(model).names
   shared = [n for n in ('png_bits_per_dim', 'score_norm') if n in names]
 
@@ -136,6 +135,7 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--model', required=True)
   parser.add_argument('--classifier')
+  parser.add_argument('--statistics', help='Instead of the default ones.')
   parser.add_argument('--data_dir')
   parser.add_argument('--num_evaluated', type=int, default=2_000)
   parser.add_argument('--output_dir', default='outputs/default_score')
@@ -160,10 +160,13 @@ def main():
       **options,
     )
 
+  own = getattr(model, 'default_statistics', ('log_prob',))
+  if arguments.statistics:
+    own = arguments.statistics.split(',')
   development, reported = data(model, dataset, load)
   evaluation = tfp_ood.evaluation.evaluate(
     model,
-    candidates(model, classifier is not None),
+    candidates(model, classifier is not None, own),
     {'test': load(f'{dataset}/test')},
     development | reported,
     {'train': load(f'{dataset}/train')},

@@ -89,7 +89,7 @@ def _classifier(dataset, minutes):
 _PLANS = {
   f'{plan.kind}_{plan.dataset}': plan
   for plan in (
-    _flow('glow', 'cifar10', 80.0),
+    _flow('glow', 'cifar10', 120.0),
     _flow('glow', 'fashion_mnist', 15.0),
     _flow('constant_volume_glow', 'cifar10', 15.0),
     _flow('constant_volume_glow', 'fashion_mnist', 8.0),

@@ -11,7 +11,7 @@ import tensorflow as tf
 from recipes.small_runs import IN, OUT, TRAIN, check_files, small_run
 
 import tfp_ood
-from tfp_ood import evaluation, recipes, reporting
+from tfp_ood import distributions, evaluation, recipes, reporting
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +27,7 @@ _SETTINGS = {
   'ensemble_size': 2,
   'scores': _ASKED,
   'second_order': True,
+  'bundled': 'cifar10',
 }
 
 
@@ -63,6 +64,7 @@ def test_the_files_of_a_run(run):
       for figure in ('histogram', 'roc')
     }
     | {
+      'bundled_cifar10',
       'graying',
       'p_values',
       'samples',
@@ -110,6 +112,25 @@ def test_each_model_has_its_folder_and_settings(run):
     )
     training = reporting.read_results(folder / name / 'training.json')
     assert training['steps'] == 4
+
+
+def test_the_bundled_glow_scores_the_same_data(run):
+  folder, found = run
+  results = found.results()['sections'][
+    'The same by a Glow that was trained on cifar10'
+  ]
+  assert list(results) == ['negative_log_likelihood', 'default']
+  store = folder / 'bundled_cifar10' / 'statistics'
+  assert store.is_dir()
+  flow = distributions.glow(weights='cifar10')
+  data = small_run(folder, 'cv_glow', None).datasets
+  inside, outside = (
+    np.concatenate([-flow.log_prob(images) for images, _ in data[name]])
+    for name in (IN, OUT)
+  )
+  assert results['negative_log_likelihood'][OUT] == pytest.approx(
+    pairs_in_order(inside, outside), abs=0.01
+  )
 
 
 def test_graying_starts_with_the_images(run):
@@ -173,6 +194,7 @@ def test_more_scores_train_only_their_models(tmp_path, monkeypatch, capsys):
     'scores': ['typicality'],
     'ensemble_size': None,
     'second_order': None,
+    'bundled': '',
   }
   first = small_run(tmp_path, 'glow', settings).run()
   # The second-order analysis of this preset has to be asked for.

@@ -19,6 +19,7 @@ from tfp_ood.evaluation.latent_space import (
   latent_space,
   reconstructions,
 )
+from tfp_ood.evaluation.other_model import other_model
 from tfp_ood.evaluation.rendering import (
   exciting_features,
   rendered_pixels,
@@ -42,6 +43,7 @@ __all__ = [
   'feature_distances',
   'graying',
   'latent_space',
+  'other_model',
   'over_runs',
   'reconstructions',
   'rendered_pixels',

@@ -5,6 +5,7 @@
 import numpy as np
 
 from tfp_ood import reporting, stats
+from tfp_ood.evaluation._in_short import in_short
 from tfp_ood.evaluation._tables import auroc_table, comparison_table
 from tfp_ood.evaluation._text import (
   capitalized,
@@ -36,7 +37,7 @@ def all_sections(evaluation):
     List of `Section`s.
   """
   makers = [
-    _in_short,
+    in_short,
     _summary,
     _scores,
     _comparisons,
@@ -47,57 +48,6 @@ def all_sections(evaluation):
   sections = [make(evaluation) for make in makers]
   sections += [*evaluation.sections, _reproduction(evaluation)]
   return [section for section in sections if section is not None]
-
-
-def _in_short(evaluation):
-  """The one figure and the one paragraph that a person wants."""
-  if not evaluation.out_of_distribution:
-    return None
-  inside, outside = (
-    evaluation.in_distribution,
-    evaluation.out_of_distribution[0],
-  )
-  scores = dict.fromkeys([evaluation.baseline, evaluation.recommended])
-  scores = [score for score in scores if score is not None]
-  aurocs = evaluation.aurocs()
-  sentences = [
-    _pairs_sentence(score, aurocs[score][outside].auroc, inside, outside)
-    for score in scores
-  ]
-  flagged = evaluation.calibration()[scores[-1]]['flagged']
-  sentences.append(
-    f'A detector by the {title(scores[-1])} that raises 5 % false alarms flags '
-    f'{100 * flagged[outside]:.0f} % of {outside}; on fresh examples of {inside} it '
-    f'raised {100 * flagged[inside]:.1f} %.'
-  )
-  section = reporting.Section('In short')
-  section.add_text(' '.join(sentences))
-  section.add_figure(
-    'in_short',
-    reporting.histogram_panels,
-    'To the right is what a score finds stranger.',
-    values_by_xlabel={
-      f'score: {title(score)} (AUROC {aurocs[score][outside].auroc:.2f})': {
-        name: evaluation.scores[score][name] for name in (inside, outside)
-      }
-      for score in scores
-    },
-  )
-  return section
-
-
-def _pairs_sentence(score, auroc, inside, outside):
-  words = f'The {title(score)}'
-  if auroc < 0.5:
-    return (
-      f'{words} misleads: of two examples, one of {inside} and one of {outside}, '
-      'which the model has never seen, it finds the latter the more ordinary one in '
-      f'{100 * (1 - auroc):.0f} of 100 cases.'
-    )
-  return (
-    f'{words} finds the example of {outside} stranger than that of {inside} in '
-    f'{100 * auroc:.0f} of 100 cases.'
-  )
 
 
 def _summary(evaluation):

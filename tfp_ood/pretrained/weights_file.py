@@ -26,18 +26,24 @@ _DIGEST = 'sha256'
 _VARIABLE = 'variables/'
 
 
-def available():
+def available(kind=None):
   """Returns the names of the bundled weights, a sorted list.
 
-  A name is the kind of the model, that of the function which makes it, and the name
-  of the data that it was trained on: `'glow_cifar10'`.
+  Args:
+    kind: `str`, the name of the function that makes the model, for names as its
+      argument `weights` takes them: those of the data that it was trained on. `None`
+      for the names of all, which begin with the kind: `'glow_cifar10'`.
 
   #### Example
 
-  >>> 'glow_cifar10' in available()
-  True
+  >>> 'cifar10' in available('glow'), 'glow_cifar10' in available()
+  (True, True)
   """
-  return sorted(path.stem for path in _FOLDER.glob(f'*{_SUFFIX}'))
+  names = sorted(path.stem for path in _FOLDER.glob(f'*{_SUFFIX}'))
+  if kind is None:
+    return names
+  start = f'{kind}_'
+  return [n.removeprefix(start) for n in names if n.startswith(start)]
 
 
 def write_weights(
@@ -149,17 +155,14 @@ def read_weights(weights, kind=None):
 def _path(weights, kind):
   if isinstance(weights, os.PathLike) or str(weights).endswith(_SUFFIX):
     return pathlib.Path(weights)
-  names = available()
-  if kind is not None:
-    start = f'{kind}_'
-    names = [n.removeprefix(start) for n in names if n.startswith(start)]
+  names = available(kind)
   if weights not in names:
     raise ValueError(
       f'There are no weights {weights!r}{f" of {kind}" if kind else ""}. Bundled '
       f'are: {", ".join(names) or "none"}. For a file of your own, give its path, '
       f'which ends in {_SUFFIX}.'
     )
-  return _FOLDER / f'{start if kind else ""}{weights}{_SUFFIX}'
+  return _FOLDER / f'{f"{kind}_" if kind else ""}{weights}{_SUFFIX}'
 
 
 def _stored(value, name, half_precision):

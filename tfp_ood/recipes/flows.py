@@ -7,7 +7,14 @@ import os
 
 import tensorflow as tf
 
-from tfp_ood import datasets, distributions, evaluation, stats, training
+from tfp_ood import (
+  datasets,
+  distributions,
+  evaluation,
+  pretrained,
+  stats,
+  training,
+)
 from tfp_ood.recipes.recipe import Recipe, Setting
 
 __all__ = ['constant_volume_glow', 'glow']
@@ -73,6 +80,12 @@ _EVALUATION_SETTINGS = {
   'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
   'ensemble_size': Setting(4, 'Number of models for waic.', minimum=2),
   'ensemble_minutes': Setting(0.0, 'Their minutes, if not those of the model.'),
+  'bundled': Setting(
+    ('cifar10', '', ''),
+    'Also score the data by the Glow that comes with the library with these '
+    'weights, if images have its shape.',
+    choices=('', *pretrained.available('glow')),
+  ),
   'second_order': Setting(
     (False, True, True),
     'Predict from second moments how likelihoods differ. Takes minutes.',
@@ -80,6 +93,7 @@ _EVALUATION_SETTINGS = {
 }
 _MAX_SKIPPED_STEPS = 10
 _WARMUP_STEPS = 100
+_NUM_BUNDLED = 500
 
 
 def _run(run, make):
@@ -157,10 +171,33 @@ def _evaluated(run, make, flow, names, records, options):
         precise, found, run.datasets, closed_form=is_constant_volume
       )
     )
+  if run.evaluation['bundled']:
+    _add_bundled(run, found)
   found.add(evaluation.samples(flow, seed=run.model['seed']))
   found.add(evaluation.extreme_images(found, run.compared))
   found.add(evaluation.graying(flow, run.datasets[run.test]))
   return found.add(evaluation.training_curves(records))
+
+
+def _add_bundled(run, found):
+  """Adds what a model makes of the data that was trained on other images."""
+  weights = run.evaluation['bundled']
+  flow = distributions.glow(weights=weights)
+  if flow.event_shape != run.image_shape:
+    return
+  scores = {
+    'negative_log_likelihood': stats.NegativeLogLikelihood(),
+    _DEFAULT: stats.default_score(flow),
+  }
+  other = run.evaluate(
+    flow,
+    scores,
+    f'bundled_{weights}',
+    limit=_NUM_BUNDLED,
+    recommended=_DEFAULT,
+  )
+  heading = f'The same by a Glow that was trained on {weights}'
+  found.add(evaluation.other_model(other, heading, f'bundled_{weights}'))
 
 
 def _make(run, make, config):

@@ -199,14 +199,30 @@ class Run:
       **options,
     )
 
-  def evaluate(self, model, scores, folder='', **options):
-    """Scores all data sets under a model; see `tfp_ood.evaluation.evaluate`."""
+  def evaluate(self, model, scores, folder='', limit=None, **options):
+    """Scores all data sets; see `tfp_ood.evaluation.evaluate`.
+
+    Args:
+      model: any model.
+      scores: `dict` of scores.
+      folder: `str`, within that of the run.
+      limit: Python `int`, about how many examples of each data set are enough.
+      **options: passed to `evaluate`.
+
+    Returns:
+      `Evaluation`.
+    """
+    count = None if limit is None else -(-limit // self.model['batch_size'])
+    data = {
+      name: dataset if count is None else dataset.take(count)
+      for name, dataset in self.datasets.items()
+    }
     return evaluation.evaluate(
       model,
       scores,
-      {self.test: self.datasets[self.test]},
-      self.others,
-      {self.train: self.datasets[self.train]},
+      {self.test: data.pop(self.test)},
+      training={self.train: data.pop(self.train)},
+      out_of_distribution=data,
       folder=os.path.join(self.folder, folder),
       **options,
     )
