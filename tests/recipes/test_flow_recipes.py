@@ -8,7 +8,14 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from recipes.small_runs import IN, OUT, TRAIN, check_files, small_run
+from recipes.small_runs import (
+  IN,
+  OUT,
+  TRAIN,
+  check_files,
+  pairs_in_order,
+  small_run,
+)
 
 import tfp_ood
 from tfp_ood import distributions, evaluation, recipes, reporting
