@@ -175,9 +175,9 @@ def test_of_many_damaged_files_some_are_named(tmp_path):
 
 def test_folders_that_are_not_there_or_empty(tmp_path):
   for function in (datasets.load, datasets.num_examples):
-    with pytest.raises(FileNotFoundError, match='there is no folder'):
+    with pytest.raises(FileNotFoundError, match='There is no folder'):
       function(f'folder:{tmp_path}/missing')
-    with pytest.raises(FileNotFoundError, match='there are no images'):
+    with pytest.raises(FileNotFoundError, match='There are no images'):
       function(f'folder:{tmp_path}')
     with pytest.raises(ValueError, match='folders have no splits'):
       function(f'folder:{tmp_path}', 'train')
@@ -187,3 +187,52 @@ def test_folders_that_are_not_there_or_empty(tmp_path):
 def test_refuses_shapes(folder, shape):
   with pytest.raises(ValueError, match=r'must be \(height, width, 1 or 3\)'):
     datasets.load(f'folder:{folder}', image_shape=shape)
+
+
+# ---------------------------------------------------------------- single files
+
+
+def test_images_come_one_by_one_with_the_errors_between(damaged):
+  files = datasets.image_files(damaged)
+  names = [str(path.relative_to(damaged)) for path in files]
+  assert names == [
+    'ant/deep/c.png',
+    'broken_photograph.jpg',
+    'cat/a.png',
+    'cat/b.png',
+    'text.png',
+    'z.png',
+  ]
+  found = list(datasets.read_images(files, (32, 32, 3)))
+  errors = [error for _, error in found]
+  assert [number for number in range(6) if errors[number]] == [1, 2, 4]
+  assert all('truncated' in errors[number] for number in (1, 2))
+  assert 'cannot identify' in errors[4]
+  for number, seed in ((0, 2), (3, 0), (5, 3)):
+    np.testing.assert_array_equal(found[number][0], _pixels(seed))
+
+
+def test_files_are_read_a_few_hundred_ahead_and_no_more(tmp_path):
+  _save(tmp_path / 'a.png', _pixels(0))
+  taken = []
+
+  def paths():
+    for number in range(10_000):
+      taken.append(number)
+      yield tmp_path / 'a.png'
+
+  images = datasets.read_images(paths(), (32, 32, 3))
+  assert not taken
+  next(images)
+  assert 1 < len(taken) <= 300
+  images.close()
+  assert len(taken) <= 300
+
+
+def test_a_file_that_is_gone_is_an_error_like_others(tmp_path):
+  ((image, error),) = datasets.read_images([tmp_path / 'no.png'], (8, 8, 1))
+  assert image is None and 'No such file' in error
+  with pytest.raises(FileNotFoundError):
+    datasets.read_image(tmp_path / 'no.png', (8, 8, 1))
+  with pytest.raises(ValueError, match='height, width, 1 or 3'):
+    list(datasets.read_images([], (8, 8)))

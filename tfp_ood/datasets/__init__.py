@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets as `tf.data` pipelines: TFDS, a bundled sample and controls."""
 
+from tfp_ood.datasets.image_files import (
+  image_files,
+  read_image,
+  read_images,
+)
 from tfp_ood.datasets.loading import load, num_examples
 from tfp_ood.datasets.transformations import (
   adjust_contrast,
@@ -18,7 +23,10 @@ __all__ = [
   'fit_to_shape',
   'gray_towards_mean',
   'grayscale',
+  'image_files',
   'load',
   'mutate',
   'num_examples',
+  'read_image',
+  'read_images',
 ]

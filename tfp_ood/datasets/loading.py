@@ -192,7 +192,7 @@ def num_examples(name, split=None, data_dir=None):
     )
   if _is_folder(name):
     _check_no_split(name, split, 'folders')
-    return len(_folder.image_files(name))
+    return len(_folder.folder_files(name))
   name, split = _split_expressions.parse_name(name, split)
   return int(_split_examples(name, split, data_dir, False).cardinality())
 
