@@ -2,19 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Out-of-distribution detection with deep generative models."""
 
-from tfp_ood import (
-  bijectors,
-  datasets,
-  distributions,
-  evaluation,
-  networks,
-  pretrained,
-  recipes,
-  reporting,
-  stats,
-  testing,
-  training,
-)
+import importlib
 
 __version__ = '0.1.0'
 
@@ -32,3 +20,14 @@ __all__ = [
   'testing',
   'training',
 ]
+
+
+def __getattr__(name):
+  """Imports a package when it is first used: TensorFlow takes seconds to load."""
+  if name in __all__:
+    return importlib.import_module(f'{__name__}.{name}')
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+  return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration.python_runs import run_python
 
 from tfp_ood import distributions, networks, pretrained
 from tfp_ood._arrays import read_arrays, write_arrays
@@ -52,6 +53,27 @@ def test_a_model_comes_back(flow, path):
   same = pretrained.load_model(str(path), name='mine')
   assert same.name == 'mine'
   np.testing.assert_array_equal(same.log_prob(_IMAGES), flow.log_prob(_IMAGES))
+
+
+def test_the_name_of_a_file_may_begin_like_that_of_bundled_weights(
+  flow, path, tmp_path, monkeypatch
+):
+  (tmp_path / 'glow_mine.npz').write_bytes(path.read_bytes())
+  monkeypatch.chdir(tmp_path)
+  again = pretrained.load_model('glow_mine.npz')
+  np.testing.assert_array_equal(again.log_prob(_IMAGES), flow.log_prob(_IMAGES))
+
+
+@pytest.mark.slow
+def test_a_model_is_made_where_nothing_else_was_imported(path, tmp_path):
+  script = (
+    'import sys\n'
+    'from tfp_ood.pretrained import load_model\n'
+    'assert "tfp_ood.distributions" not in sys.modules\n'
+    'print(load_model(sys.argv[1]).name)\n'
+  )
+  result = run_python(['-c', script, path], tmp_path)
+  assert result.stdout == 'glow\n', result.stderr[-4000:]
 
 
 def test_the_file_says_what_it_is(path):

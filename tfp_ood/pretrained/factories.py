@@ -3,15 +3,18 @@
 """Functions that make models, trained ones among them."""
 
 import functools
+import importlib
 import inspect
 
 from tfp_ood._results import plain_results
-from tfp_ood.pretrained.weights_file import read_weights
+from tfp_ood.pretrained.weights_file import available, read_weights
 
 __all__ = ['FACTORIES', 'load_model', 'with_weights']
 
 # All functions that `with_weights` was applied to, by name.
 FACTORIES = {}
+# The packages of the library whose functions join it as they are imported.
+_PACKAGES = ('tfp_ood.distributions', 'tfp_ood.networks')
 
 
 def with_weights(factory):
@@ -84,15 +87,16 @@ def load_model(weights, **kwargs):
   TensorShape([32, 32, 3])
   """
   kind = read_weights(weights).kind
+  for package in _PACKAGES:
+    importlib.import_module(package)
   if kind not in FACTORIES:
     raise ValueError(
       f'{str(weights)!r} has weights of {kind}, which is none of '
       f'{", ".join(sorted(FACTORIES))}. Import what defines it first.'
     )
-  path = weights
-  if isinstance(weights, str):
-    path = weights.removeprefix(f'{kind}_')
-  return FACTORIES[kind](weights=path, **kwargs)
+  if weights in available():
+    weights = weights.removeprefix(f'{kind}_')
+  return FACTORIES[kind](weights=weights, **kwargs)
 
 
 def _by_name(signature, args, kwargs):
