@@ -4,12 +4,17 @@
 
 from tfp_ood.recipes.autoencoders import (
   autoencoder,
+  autoencoder_arguments,
   beta_variational_autoencoder,
   flow_variational_autoencoder,
   soft_introspective_autoencoder,
   variational_autoencoder,
 )
-from tfp_ood.recipes.flows import constant_volume_glow, glow
+from tfp_ood.recipes.flows import (
+  constant_volume_glow,
+  flow_arguments,
+  glow,
+)
 from tfp_ood.recipes.recipe import (
   PRESETS,
   Recipe,
@@ -27,8 +32,10 @@ __all__ = [
   'Setting',
   'SettingError',
   'autoencoder',
+  'autoencoder_arguments',
   'beta_variational_autoencoder',
   'constant_volume_glow',
+  'flow_arguments',
   'flow_variational_autoencoder',
   'glow',
   'neural_rendering_model',

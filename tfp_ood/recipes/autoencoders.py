@@ -10,6 +10,7 @@ from tfp_ood.recipes.recipe import Recipe, Setting, SettingError
 
 __all__ = [
   'autoencoder',
+  'autoencoder_arguments',
   'beta_variational_autoencoder',
   'flow_variational_autoencoder',
   'soft_introspective_autoencoder',
@@ -239,9 +240,34 @@ def _sampled(run, model):
     yield model.decode_images(latents)
 
 
+def autoencoder_arguments(image_shape, settings):
+  """Returns the arguments that a recipe makes an autoencoder with.
+
+  Args:
+    image_shape: `[height, width, channels]`.
+    settings: `dict` of the recipe's settings of the model.
+
+  Returns:
+    `dict` of those arguments of `tfp_ood.distributions.variational_autoencoder`, or
+    of `autoencoder`, that decide what it is made of.
+
+  #### Example
+
+  >>> import tfp_ood
+  >>> settings, _ = tfp_ood.recipes.variational_autoencoder.settings('small')
+  >>> autoencoder_arguments([32, 32, 3], settings)['latent_size']
+  100
+  """
+  return {
+    **_size(image_shape, settings),
+    'likelihood': settings['decoder'],
+    'likelihood_scale': settings['decoder_scale'],
+  }
+
+
 def _autoencoder(run):
   return distributions.autoencoder(
-    run.image_shape, **_size(run), **_likelihood(run)
+    **autoencoder_arguments(run.image_shape, run.model), seed=run.model['seed']
   )
 
 
@@ -251,32 +277,27 @@ def _variational_autoencoder(run):
     # 256 numbers for each value of each sample fill the memory.
     options['samples_per_pass'] = 1
   return distributions.variational_autoencoder(
-    run.image_shape, **_size(run), **_likelihood(run), **options
+    **autoencoder_arguments(run.image_shape, run.model),
+    seed=run.model['seed'],
+    **options,
   )
 
 
 def _flow_variational_autoencoder(run):
   return distributions.flow_variational_autoencoder(
-    run.image_shape,
-    **_size(run),
+    **_size(run.image_shape, run.model),
     num_levels=run.model['decoder_levels'],
     num_steps=run.model['decoder_steps'],
     coupling_hidden_channels=run.model['decoder_channels'],
+    seed=run.model['seed'],
   )
 
 
-def _size(run):
+def _size(image_shape, settings):
   return {
-    'latent_size': run.model['latent_size'],
-    'hidden_channels': run.model['vae_width'],
-    'seed': run.model['seed'],
-  }
-
-
-def _likelihood(run):
-  return {
-    'likelihood': run.model['decoder'],
-    'likelihood_scale': run.model['decoder_scale'],
+    'image_shape': list(image_shape),
+    'latent_size': settings['latent_size'],
+    'hidden_channels': settings['vae_width'],
   }
 
 

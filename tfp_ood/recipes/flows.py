@@ -17,7 +17,7 @@ from tfp_ood import (
 )
 from tfp_ood.recipes.recipe import Recipe, Setting
 
-__all__ = ['constant_volume_glow', 'glow']
+__all__ = ['constant_volume_glow', 'flow_arguments', 'glow']
 
 _SETTINGS = {
   'num_levels': Setting(3, 'Scales of the flow; images of 28 x 28 have 2.'),
@@ -200,16 +200,46 @@ def _add_bundled(run, found):
   found.add(evaluation.other_model(other, heading, f'bundled_{weights}'))
 
 
-def _make(run, make, config):
-  num_levels = config['num_levels']
-  # Each level halves the sides: 28 x 28 is good for two.
-  while run.image_shape[0] % 2**num_levels:
+def flow_arguments(image_shape, settings):
+  """Returns the arguments that a recipe makes a flow with.
+
+  Args:
+    image_shape: `[height, width, channels]`.
+    settings: `dict` of the recipe's settings of the model.
+
+  Returns:
+    `dict` of those arguments of `tfp_ood.distributions.glow` that decide what it is
+    made of. Each level halves the sides: 28 x 28 is good for two.
+
+  Raises:
+    ValueError: if the sides cannot even be halved once.
+
+  #### Example
+
+  >>> import tfp_ood
+  >>> settings, _ = tfp_ood.recipes.glow.settings('small')
+  >>> flow_arguments([28, 28, 1], settings)['num_levels']
+  2
+  """
+  sides, num_levels = image_shape[:2], settings['num_levels']
+  while any(side % 2**num_levels for side in sides):
     num_levels -= 1
+  if not num_levels:
+    raise ValueError(
+      f'A flow of images of {sides[0]} x {sides[1]} cannot be made: the sides must '
+      'be even, and better divisible by 8.'
+    )
+  return {
+    'image_shape': list(image_shape),
+    'num_levels': num_levels,
+    'num_steps': settings['num_steps'],
+    'hidden_channels': settings['hidden_channels'],
+  }
+
+
+def _make(run, make, config):
   return make(
-    run.image_shape,
-    num_levels=num_levels,
-    num_steps=config['num_steps'],
-    hidden_channels=config['hidden_channels'],
+    **flow_arguments(run.image_shape, config),
     seed=config['seed'],
     # Storing the activations is faster where they fit into memory.
     recompute=run.preset == 'paper',
