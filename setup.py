@@ -42,7 +42,9 @@ setuptools.setup(
     'tensorflow-probability>=0.25,<0.26',
     'tf-keras>=2.21,<2.22',
     'threadpoolctl>=3.1,<4',
+    'tqdm>=4.66,<5',
   ],
+  entry_points={'console_scripts': ['tfp-ood = tfp_ood.cli.main:main']},
   extras_require={
     'docs': ['pdoc>=15,<17'],
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],

@@ -20,6 +20,7 @@ import tfp_ood
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PACKAGES = (
   'bijectors',
+  'cli',
   'datasets',
   'distributions',
   'evaluation',
@@ -179,8 +180,9 @@ _ALLOWED = {
   'distributions': {'bijectors', 'networks', 'pretrained'},
   'training': {'distributions', 'networks', 'stats'},
   'testing': {'stats', 'training'},
-  'evaluation': set(_PACKAGES) - {'evaluation', 'recipes', 'testing'},
-  'recipes': set(_PACKAGES) - {'recipes', 'testing'},
+  'evaluation': set(_PACKAGES) - {'cli', 'evaluation', 'recipes', 'testing'},
+  'recipes': set(_PACKAGES) - {'cli', 'recipes', 'testing'},
+  'cli': set(_PACKAGES),
 }
 _NOT_IN_REPORTING = {
   'tensorflow',
