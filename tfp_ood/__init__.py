@@ -3,6 +3,23 @@
 """Out-of-distribution detection with deep generative models."""
 
 import importlib
+import typing
+
+if typing.TYPE_CHECKING:  # What `__getattr__` imports, for editors.
+  from tfp_ood import (
+    bijectors,
+    cli,
+    datasets,
+    distributions,
+    evaluation,
+    networks,
+    pretrained,
+    recipes,
+    reporting,
+    stats,
+    testing,
+    training,
+  )
 
 __version__ = '0.1.0'
 

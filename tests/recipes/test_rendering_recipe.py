@@ -53,11 +53,12 @@ def test_the_files_of_a_run(run):
     'density_of_layers',
     'max_softmax',
     'energy',
+    'default',
   ]
   check_files(
     folder,
     found,
-    'latent_mode_normalized',
+    'default',
     {
       'latent_mode_normalized_histogram',
       'log_prob_roc',

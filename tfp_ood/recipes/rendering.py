@@ -79,6 +79,7 @@ _EVALUATION_SETTINGS = {
 # Fixed beforehand: what the latent score is, and the layer of the paper.
 _MODES = ('mode_normalized', 'eta', 'rpn', 'layerwise')
 _LAYER = 6
+_DEFAULT = 'default'
 
 
 def _run(run):
@@ -99,8 +100,12 @@ def _run(run):
   evaluations = {
     folder: run.evaluate(
       model,
-      _scores(run, min(_LAYER, model.network.num_layers)),
+      {
+        **_scores(run, min(_LAYER, model.network.num_layers)),
+        _DEFAULT: stats.default_score(model),
+      },
       folder,
+      recommended=_DEFAULT,
       keep=('log_prob', 'logits', 'layer_etas', 'layer_reconstructions'),
     )
     for folder, model in models.items()
@@ -121,7 +126,7 @@ def _run(run):
   for stage in next(iter(records.values())):
     of_stage = {folder: record[stage] for folder, record in records.items()}
     found.add(evaluation.training_curves(of_stage, f'Training: {stage}'))
-  return found, f'latent_{_MODES[0]}'
+  return found, _DEFAULT
 
 
 def _check(network, normalization, **_):

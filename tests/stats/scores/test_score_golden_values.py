@@ -1042,3 +1042,19 @@ def test_columns_that_are_all_constant_are_refused(method):
   with pytest.raises(ValueError, match='volume is the same for all examples'):
     score.fit({'volume': np.full(60, 3.0)})
   assert not score.is_fitted
+
+
+@pytest.mark.parametrize('num_columns, method', [(8, 'kde'), (9, 'gaussian')])
+def test_density_of_states_chooses_by_the_number_of_columns(
+  num_columns, method
+):
+  known = np.random.default_rng(0).normal(size=[100, num_columns])
+  chosen, same = (
+    stats.DensityOfStates(('terms',), m).fit({'terms': known})
+    for m in ('auto', method)
+  )
+  others = {'terms': known[:20] + 0.5}
+  np.testing.assert_array_equal(chosen(others), same(others))
+  again = stats.DensityOfStates(('terms',), 'auto')
+  again.set_state(chosen.get_state())
+  np.testing.assert_array_equal(again(others), same(others))

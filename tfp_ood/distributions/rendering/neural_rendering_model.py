@@ -305,6 +305,11 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
       'layer_reconstructions',
     )
 
+  @property
+  def default_statistics(self):
+    """Names of the statistics that together tell images of the model's kind."""
+    return ('layer_etas', 'layer_reconstructions')
+
   def check(self, images):
     """Checks that images are a batch of raw pixels, eagerly and in graphs.
 

@@ -19,10 +19,11 @@ def default_score(model, classifier=None):
 
   No single statistic is good everywhere: each has data sets that it finds more usual
   than the training data. This asks how common all of them are together, by a kernel
-  density (`DensityOfStates`): the model's own `default_statistics` (of a flow,
-  density and volume), the size of the image as PNG, and the norm of the score where
-  the model is differentiable by the example. It takes one pass of the model and its
-  gradient, and runs in a graph.
+  density (`DensityOfStates`; of more than eight numbers, a normal density): the
+  model's own `default_statistics` (of a flow, density and volume; of a neural
+  rendering model, the terms of its layers), the size of the image as PNG, and the
+  norm of the score where the model is differentiable by the example. It takes one
+  pass of the model and its gradient, and runs in a graph.
 
   With a classifier, which is wrong in other places, Fisher's `Combination` adds up
   the evidence of that density, of the energy of the logits, and of the distance to
@@ -55,7 +56,7 @@ def default_score(model, classifier=None):
     *(name for name in _OF_ANY_MODEL if name in known.names),
   ]
   # The volume of a constant-volume flow tells nothing of an image.
-  score = DensityOfStates(tuple(names), 'kde', drop_constant=True)
+  score = DensityOfStates(tuple(names), 'auto', drop_constant=True)
   if classifier is not None:
     score = Combination(
       [

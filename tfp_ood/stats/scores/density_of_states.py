@@ -17,6 +17,9 @@ _NU = 0.1
 _OF_EXAMPLES = ('kde', 'one_class_svm')
 # The condition number at which a covariance counts as singular.
 _MAX_CONDITION = 1e10
+# The most columns of which a kernel density is estimated by default.
+_MAX_KDE_COLUMNS = 8
+_AUTO = 'auto'
 
 
 class DensityOfStates(Score):
@@ -106,8 +109,9 @@ class DensityOfStates(Score):
         several. A column of one is named like `'layer_etas[0]'`.
       method: `'kde'`, a Gaussian kernel density with Scott's bandwidth,
         `'one_class_svm'` with nu = .1 and scikit-learn's default width,
-        `'gaussian'`, a normal with Ledoit and Wolf's covariance, or
-        `'mahalanobis'`, the squared distance by that covariance.
+        `'gaussian'`, a normal with Ledoit and Wolf's covariance,
+        `'mahalanobis'`, the squared distance by that covariance, or `'auto'`,
+        `'kde'` for up to eight columns and `'gaussian'` for more.
       max_examples: Python `int`: `fit` uses at most so many examples, every
         k-th, as the time of each later score grows with them; the last two
         methods use all.
@@ -117,9 +121,9 @@ class DensityOfStates(Score):
     Raises:
       ValueError: if `method` is unknown or no statistics are named.
     """
-    if method not in _FITS:
+    if method not in (*_FITS, _AUTO):
       raise ValueError(
-        f'DensityOfStates: `method` must be one of {", ".join(_FITS)}; got '
+        f'DensityOfStates: `method` must be one of {", ".join((*_FITS, _AUTO))}; got '
         f'{method!r}.'
       )
     if not statistics or isinstance(statistics, str):
@@ -159,7 +163,10 @@ class DensityOfStates(Score):
     """
     columns = self._columns(statistics)
     values = _stack(columns).numpy()
-    if self._method in _OF_EXAMPLES:
+    method = self._method
+    if method == _AUTO:
+      method = 'kde' if len(columns) <= _MAX_KDE_COLUMNS else 'gaussian'
+    if method in _OF_EXAMPLES:
       # Spread evenly: data may come in an order.
       values = values[:: -(-len(values) // self._max_examples) or 1]
     _check_finite(values, list(columns))
@@ -172,11 +179,11 @@ class DensityOfStates(Score):
     values = (values - mean) / deviation
     powers = np.ones_like(mean)  # Those that change nothing.
     lowest, highest = values.min(axis=0), values.max(axis=0)
-    if self._method == 'gaussian':
+    if method == 'gaussian':
       transformer = preprocessing.PowerTransformer(standardize=False)
       values = transformer.fit_transform(values)
       powers = transformer.lambdas_
-    fitted = _FITS[self._method](values)
+    fitted = _FITS[method](values)
     self.mean, self.deviation, self.powers = mean, deviation, powers
     self.lowest, self.highest = lowest, highest
     self.kept, self.num_columns = kept, len(columns)
