@@ -521,7 +521,7 @@ def test_density_of_states_uses_examples_spread_evenly():
 
 
 def test_density_of_states_refuses():
-  with pytest.raises(ValueError, match="gaussian, mahalanobis; got 'gmm'"):
+  with pytest.raises(ValueError, match="mahalanobis, auto; got 'gmm'"):
     stats.DensityOfStates(method='gmm')
   with pytest.raises(ValueError, match='a tuple of at least one name; got'):
     stats.DensityOfStates(statistics=())
