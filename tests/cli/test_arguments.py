@@ -54,7 +54,7 @@ def test_help_and_wrong_command_lines_load_no_tensorflow():
     ([*_TRAIN, '--held_out=1'], "'1' is not a number from 0 to less than 1"),
     ([*_TRAIN, '--image_size=32x32x2'], "'32x32x2' is no size such as 32"),
     ([*_TRAIN, '--image_size=big'], "'big' is no size"),
-    ([*_TRAIN, '--model=pixelcnn'], "invalid choice: 'pixelcnn'"),
+    ([*_TRAIN, '--model=pixelcnn'], '--model=pixelcnn is none of glow'),
     (['train', './nowhere', '--output=x'], 'there is no folder'),
     (['train', 'folder:nowhere', '--output=x'], 'there is no folder'),
     (['score', 'nowhere', '--detector=x', '--output=x'], 'there is no folder'),
@@ -112,6 +112,6 @@ def test_sizes_of_images(text, shape):
 
 
 def test_the_choices_are_those_of_the_library():
-  assert _arguments.MODELS == tuple(_models.KINDS)
-  assert set(_arguments.MODELS) <= pretrained.FACTORIES.keys()
+  assert 'glow' in _models.KINDS
+  assert _models.KINDS.keys() <= pretrained.FACTORIES.keys()
   assert _arguments.SIZES == PRESETS

@@ -9,16 +9,10 @@ import pathlib
 from tfp_ood import __version__
 from tfp_ood.pretrained.weights_file import available
 
-__all__ = ['DETECTOR_FILE', 'MODELS', 'MODEL_FILE', 'SIZES', 'parse']
+__all__ = ['DETECTOR_FILE', 'MODEL_FILE', 'SIZES', 'parse']
 
 MODEL_FILE = 'model.npz'  # Of a folder that `train` writes.
 DETECTOR_FILE = 'detector.json'  # Of a folder that `calibrate` writes.
-MODELS = (
-  'glow',
-  'constant_volume_glow',
-  'variational_autoencoder',
-  'autoencoder',
-)
 SIZES = ('tiny', 'small', 'paper')
 _FOLDER = 'folder:'
 
@@ -91,9 +85,9 @@ def _add_train(parser):
   _add_output(parser, 'the model; the same command again goes on with it')
   parser.add_argument(
     '--model',
-    choices=MODELS,
-    default=MODELS[0],
-    help='the kind of model (default: %(default)s)',
+    default='glow',
+    help='the kind of model, by the function that makes it, such as '
+    'constant_volume_glow or variational_autoencoder (default: %(default)s)',
   )
   parser.add_argument(
     '--weights',

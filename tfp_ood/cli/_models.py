@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of the subcommands: how they are made, and what they were trained on."""
 
-import collections
-
 import numpy as np
 
-from tfp_ood import networks, pretrained, recipes, training
+from tfp_ood import networks, pretrained, recipes
 from tfp_ood.cli._errors import CommandError, user_errors
 from tfp_ood.cli._images import Images, decoded_digests
 
@@ -15,18 +13,12 @@ __all__ = ['KINDS', 'TrainedModel', 'read_classifier']
 # Where `train` keeps what it trained on.
 _SEEN = 'training_images'
 
-Kind = collections.namedtuple('Kind', ['recipe', 'arguments', 'keras_model'])
-
-_FLOW = (recipes.flow_arguments, training.DistributionModel)
-_AUTOENCODER = (recipes.autoencoder_arguments, training.VariationalModel)
-# How `train` makes and trains a model, by the function that makes it.
+# The recipes that say how `train` makes and trains a model, by the function that
+# makes it.
 KINDS = {
-  'glow': Kind(recipes.glow, *_FLOW),
-  'constant_volume_glow': Kind(recipes.constant_volume_glow, *_FLOW),
-  'variational_autoencoder': Kind(
-    recipes.variational_autoencoder, *_AUTOENCODER
-  ),
-  'autoencoder': Kind(recipes.autoencoder, *_AUTOENCODER),
+  recipe.builder.factory: recipe
+  for recipe in recipes.RECIPES.values()
+  if recipe.builder is not None
 }
 
 

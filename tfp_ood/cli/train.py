@@ -98,11 +98,12 @@ def run(arguments):
 
 def _start(arguments):
   """Returns the weights that training is to go on from, or `None`."""
-  kind = KINDS[arguments.model]
-  if (
-    arguments.precision != 'float32'
-    and 'precision' not in kind.recipe.model_settings
-  ):
+  if arguments.model not in KINDS:
+    raise CommandError(
+      f'--model={arguments.model} is none of {", ".join(KINDS)}.'
+    )
+  has_precision = 'precision' in KINDS[arguments.model].model_settings
+  if arguments.precision != 'float32' and not has_precision:
     raise CommandError(
       f'--precision={arguments.precision} is for flows; leave it out for '
       f'{arguments.model}.'
@@ -152,13 +153,11 @@ def _check_counts(learned, held_out, arguments):
 
 def _settings(arguments, start, learned):
   """Returns all that decides what is trained."""
-  recipe = KINDS[arguments.model].recipe
+  recipe = KINDS[arguments.model]
   size, _ = recipe.settings(arguments.size or _SIZE)
   if start is None:
     with user_errors():
-      model_arguments = KINDS[arguments.model].arguments(
-        learned.image_shape, size
-      )
+      model_arguments = recipe.builder.arguments(learned.image_shape, size)
   else:
     model_arguments = start.arguments
   minutes = arguments.minutes
@@ -187,7 +186,7 @@ def _settings(arguments, start, learned):
 def _make(settings):
   """Returns the model to train."""
   make, options = pretrained.FACTORIES[settings['model']], {}
-  if 'precision' in KINDS[settings['model']].recipe.model_settings:
+  if 'precision' in KINDS[settings['model']].model_settings:
     options['compute_dtype'] = tf.as_dtype(settings['precision'])
   if settings['weights'] is not None:
     return make(weights=_path(settings['weights']), **options)
@@ -196,7 +195,7 @@ def _make(settings):
 
 def _compiled(model, settings):
   """Returns the Keras model that trains a model."""
-  keras_model = KINDS[settings['model']].keras_model(
+  keras_model = KINDS[settings['model']].builder.keras_model(
     model, seed=settings['seed'], max_skipped_steps=_MAX_SKIPPED_STEPS
   )
   by_clock = settings['minutes'] is not None

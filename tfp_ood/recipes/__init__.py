@@ -4,7 +4,6 @@
 
 from tfp_ood.recipes.autoencoders import (
   autoencoder,
-  autoencoder_arguments,
   beta_variational_autoencoder,
   flow_variational_autoencoder,
   soft_introspective_autoencoder,
@@ -12,11 +11,11 @@ from tfp_ood.recipes.autoencoders import (
 )
 from tfp_ood.recipes.flows import (
   constant_volume_glow,
-  flow_arguments,
   glow,
 )
 from tfp_ood.recipes.recipe import (
   PRESETS,
+  Builder,
   Recipe,
   Setting,
   SettingError,
@@ -27,15 +26,14 @@ from tfp_ood.recipes.run import Run
 __all__ = [
   'PRESETS',
   'RECIPES',
+  'Builder',
   'Recipe',
   'Run',
   'Setting',
   'SettingError',
   'autoencoder',
-  'autoencoder_arguments',
   'beta_variational_autoencoder',
   'constant_volume_glow',
-  'flow_arguments',
   'flow_variational_autoencoder',
   'glow',
   'neural_rendering_model',

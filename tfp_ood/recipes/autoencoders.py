@@ -6,11 +6,10 @@ import functools
 import os
 
 from tfp_ood import distributions, evaluation, networks, stats, training
-from tfp_ood.recipes.recipe import Recipe, Setting, SettingError
+from tfp_ood.recipes.recipe import Builder, Recipe, Setting, SettingError
 
 __all__ = [
   'autoencoder',
-  'autoencoder_arguments',
   'beta_variational_autoencoder',
   'flow_variational_autoencoder',
   'soft_introspective_autoencoder',
@@ -240,24 +239,8 @@ def _sampled(run, model):
     yield model.decode_images(latents)
 
 
-def autoencoder_arguments(image_shape, settings):
-  """Returns the arguments that a recipe makes an autoencoder with.
-
-  Args:
-    image_shape: `[height, width, channels]`.
-    settings: `dict` of the recipe's settings of the model.
-
-  Returns:
-    `dict` of those arguments of `tfp_ood.distributions.variational_autoencoder`, or
-    of `autoencoder`, that decide what it is made of.
-
-  #### Example
-
-  >>> import tfp_ood
-  >>> settings, _ = tfp_ood.recipes.variational_autoencoder.settings('small')
-  >>> autoencoder_arguments([32, 32, 3], settings)['latent_size']
-  100
-  """
+def _arguments(image_shape, settings):
+  """Returns the arguments that decide what an autoencoder is made of."""
   return {
     **_size(image_shape, settings),
     'likelihood': settings['decoder'],
@@ -267,7 +250,7 @@ def autoencoder_arguments(image_shape, settings):
 
 def _autoencoder(run):
   return distributions.autoencoder(
-    **autoencoder_arguments(run.image_shape, run.model), seed=run.model['seed']
+    **_arguments(run.image_shape, run.model), seed=run.model['seed']
   )
 
 
@@ -277,7 +260,7 @@ def _variational_autoencoder(run):
     # 256 numbers for each value of each sample fill the memory.
     options['samples_per_pass'] = 1
   return distributions.variational_autoencoder(
-    **autoencoder_arguments(run.image_shape, run.model),
+    **_arguments(run.image_shape, run.model),
     seed=run.model['seed'],
     **options,
   )
@@ -285,12 +268,18 @@ def _variational_autoencoder(run):
 
 def _flow_variational_autoencoder(run):
   return distributions.flow_variational_autoencoder(
-    **_size(run.image_shape, run.model),
-    num_levels=run.model['decoder_levels'],
-    num_steps=run.model['decoder_steps'],
-    coupling_hidden_channels=run.model['decoder_channels'],
-    seed=run.model['seed'],
+    **_flow_arguments(run.image_shape, run.model), seed=run.model['seed']
   )
+
+
+def _flow_arguments(image_shape, settings):
+  """Returns the arguments that decide what one with a flow is made of."""
+  return {
+    **_size(image_shape, settings),
+    'num_levels': settings['decoder_levels'],
+    'num_steps': settings['decoder_steps'],
+    'coupling_hidden_channels': settings['decoder_channels'],
+  }
 
 
 def _size(image_shape, settings):
@@ -350,13 +339,14 @@ def _fitted(run, model):
   return model.distribution, record
 
 
-def _recipe(title, train, settings, has_prior=True):
+def _recipe(title, train, settings, has_prior=True, builder=None):
   return Recipe(
     title,
     functools.partial(_run, train=train, has_prior=has_prior),
     _SETTINGS | settings,
     _EVALUATION_SETTINGS | (_OF_PRIOR if has_prior else {}),
     _check if has_prior else None,
+    builder,
   )
 
 
@@ -365,10 +355,16 @@ autoencoder = _recipe(
   functools.partial(_train, make_model=_autoencoder),
   _DECODER,
   has_prior=False,
+  builder=Builder('autoencoder', _arguments, training.VariationalModel),
 )
 _train_vae = functools.partial(_train, make_model=_variational_autoencoder)
 variational_autoencoder = _recipe(
-  'Variational autoencoder', _train_vae, _DECODER | _WARM_UP | _FREE_BITS
+  'Variational autoencoder',
+  _train_vae,
+  _DECODER | _WARM_UP | _FREE_BITS,
+  builder=Builder(
+    'variational_autoencoder', _arguments, training.VariationalModel
+  ),
 )
 beta_variational_autoencoder = _recipe(
   'beta-VAE',
@@ -382,6 +378,9 @@ flow_variational_autoencoder = _recipe(
   'Variational autoencoder with a flow as decoder',
   functools.partial(_train, make_model=_flow_variational_autoencoder),
   _FLOW_DECODER | _WARM_UP | _FREE_BITS,
+  builder=Builder(
+    'flow_variational_autoencoder', _flow_arguments, training.VariationalModel
+  ),
 )
 soft_introspective_autoencoder = _recipe(
   'Soft-IntroVAE', _train_introspectively, _DECODER | _WARM_UP | _INTROSPECTION

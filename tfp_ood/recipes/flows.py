@@ -15,9 +15,9 @@ from tfp_ood import (
   stats,
   training,
 )
-from tfp_ood.recipes.recipe import Recipe, Setting
+from tfp_ood.recipes.recipe import Builder, Recipe, Setting
 
-__all__ = ['constant_volume_glow', 'flow_arguments', 'glow']
+__all__ = ['constant_volume_glow', 'glow']
 
 _SETTINGS = {
   'num_levels': Setting(3, 'Scales of the flow; images of 28 x 28 have 2.'),
@@ -200,27 +200,9 @@ def _add_bundled(run, found):
   found.add(evaluation.other_model(other, heading, f'bundled_{weights}'))
 
 
-def flow_arguments(image_shape, settings):
-  """Returns the arguments that a recipe makes a flow with.
-
-  Args:
-    image_shape: `[height, width, channels]`.
-    settings: `dict` of the recipe's settings of the model.
-
-  Returns:
-    `dict` of those arguments of `tfp_ood.distributions.glow` that decide what it is
-    made of. Each level halves the sides: 28 x 28 is good for two.
-
-  Raises:
-    ValueError: if the sides cannot even be halved once.
-
-  #### Example
-
-  >>> import tfp_ood
-  >>> settings, _ = tfp_ood.recipes.glow.settings('small')
-  >>> flow_arguments([28, 28, 1], settings)['num_levels']
-  2
-  """
+def _arguments(image_shape, settings):
+  """Returns the arguments that decide what a flow is made of."""
+  # Each level halves the sides: 28 x 28 is good for two.
   sides, num_levels = image_shape[:2], settings['num_levels']
   while any(side % 2**num_levels for side in sides):
     num_levels -= 1
@@ -239,7 +221,7 @@ def flow_arguments(image_shape, settings):
 
 def _make(run, make, config):
   return make(
-    **flow_arguments(run.image_shape, config),
+    **_arguments(run.image_shape, config),
     seed=config['seed'],
     # Storing the activations is faster where they fit into memory.
     recompute=run.preset == 'paper',
@@ -303,8 +285,13 @@ def _augmentation(config):
 
 
 def _recipe(title, make):
-  function = functools.partial(_run, make=make)
-  return Recipe(title, function, _SETTINGS, _EVALUATION_SETTINGS)
+  return Recipe(
+    title,
+    functools.partial(_run, make=make),
+    _SETTINGS,
+    _EVALUATION_SETTINGS,
+    builder=Builder(make.__name__, _arguments, training.DistributionModel),
+  )
 
 
 glow = _recipe('Glow', distributions.glow)

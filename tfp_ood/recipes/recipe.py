@@ -4,9 +4,23 @@
 
 import collections
 
-__all__ = ['PRESETS', 'Recipe', 'Setting', 'SettingError']
+__all__ = ['PRESETS', 'Builder', 'Recipe', 'Setting', 'SettingError']
 
 PRESETS = ('tiny', 'small', 'paper')
+
+
+class Builder(
+  collections.namedtuple('Builder', ['factory', 'arguments', 'keras_model'])
+):
+  """How to make and to train the model of a recipe without the rest of it.
+
+  Attributes:
+    factory: `str`, the function that makes it; see `tfp_ood.pretrained.FACTORIES`.
+    arguments: function of the shape of images and of the recipe's settings of the
+      model that returns a `dict`, those arguments of the factory that decide what
+      the model is made of; `ValueError` if there is none for such images.
+    keras_model: class of the Keras model that trains it, as `DistributionModel`.
+  """
 
 
 class SettingError(ValueError):
@@ -53,8 +67,15 @@ class Setting(
 class Recipe(
   collections.namedtuple(
     'Recipe',
-    ['title', 'function', 'model_settings', 'evaluation_settings', 'check'],
-    defaults=(None,),
+    [
+      'title',
+      'function',
+      'model_settings',
+      'evaluation_settings',
+      'check',
+      'builder',
+    ],
+    defaults=(None, None),
   )
 ):
   """How to train a model, what to score it by, and what to look at.
@@ -67,6 +88,8 @@ class Recipe(
     evaluation_settings: likewise, what decides the results but not the model.
     check: function of the values of all settings as keyword arguments that raises
       `SettingError` if they do not go together; `None` if all do.
+    builder: `Builder` of the model, for other programs that train it; `None` if
+      another recipe has it.
   """
 
   def settings(self, preset, given=None):
