@@ -23,6 +23,7 @@ setuptools.setup(
   long_description_content_type='text/markdown',
   license='Apache-2.0',
   packages=setuptools.find_packages(include=['tfp_ood', 'tfp_ood.*']),
+  package_data={'tfp_ood.pretrained': ['*.npz']},
   # TensorFlow 2.21 has wheels for these.
   python_requires='>=3.10,<3.14',
   install_requires=[

@@ -368,6 +368,13 @@ def test_detectors_and_folders_that_are_none_are_told(place, tmp_path, capsys):
   assert 'not a whole results file' in line
 
 
+def test_a_folder_that_cannot_be_written_to_is_told(place, tmp_path, capsys):
+  (tmp_path / 'file').write_text('no folder')
+  options = (f'--detector={place}/detector', f'--output={tmp_path}/file/scores')
+  line = _refusal(['score', place / 'new', *options], capsys)
+  assert f'{tmp_path}/file' in line
+
+
 # ---------------------------------------------------------------------- evaluate
 
 

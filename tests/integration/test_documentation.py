@@ -10,12 +10,16 @@ import os
 import pathlib
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import tfp_ood
+from tfp_ood.cli._arguments import parse
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PACKAGES = (
@@ -127,11 +131,14 @@ def _is_namedtuple(member):
   return inspect.isclass(member) and hasattr(member, '_fields')
 
 
-def _code_blocks(path):
+def _code_blocks(path, language='python'):
   text = path.read_text(encoding='utf-8')
-  return re.findall(r'^```python\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+  return re.findall(
+    rf'^```{language}\n(.*?)^```', text, re.MULTILINE | re.DOTALL
+  )
 
 
+_COMMAND_LINE = _ROOT / 'docs' / 'command_line.md'
 _PAGES = [
   path
   for path in [_ROOT / 'README.md', *sorted((_ROOT / 'docs').rglob('*.md'))]
@@ -148,15 +155,41 @@ def test_code_in_pages(page, tmp_path):
   """The blocks of a page run one after the other, as a reader would."""
   script = tmp_path / 'page.py'
   script.write_text('\n'.join(_code_blocks(page)), encoding='utf-8')
+  _make_reader_files(tmp_path)
   result = subprocess.run(
     [sys.executable, str(script)],
     cwd=tmp_path,
     env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '2'},
     capture_output=True,
     text=True,
-    timeout=240,
+    timeout=600,
   )
   assert result.returncode == 0, result.stderr[-4000:]
+
+
+@pytest.mark.parametrize('page', [_ROOT / 'README.md', _COMMAND_LINE])
+def test_command_lines_in_pages(page, tmp_path, monkeypatch):
+  """What a reader shall type is understood."""
+  _make_reader_files(tmp_path)
+  monkeypatch.chdir(tmp_path)
+  blocks = _code_blocks(page, 'shell')
+  for line in '\n'.join(blocks).splitlines():
+    if line.startswith('tfp-ood '):
+      assert parse(shlex.split(line)[1:]).command
+
+
+def _make_reader_files(folder):
+  """Makes what the pages suppose that a reader has."""
+  generator = np.random.default_rng(0)
+  for name in ('photos', 'new_photos', 'drawings'):
+    (folder / name).mkdir()
+    for number in range(40 if name == 'photos' else 2):
+      pixels = generator.integers(0, 256, [32, 40, 3], np.uint8)
+      Image.fromarray(pixels).save(folder / name / f'{number}.png')
+  (folder / 'new_photos' / 'damaged.png').write_text('no image')
+  for name, file in (('model', 'model.npz'), ('detector', 'detector.json')):
+    (folder / name).mkdir()
+    (folder / name / file).touch()
 
 
 def test_links_between_pages():

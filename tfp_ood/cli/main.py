@@ -45,7 +45,8 @@ def main(argv=None):
     with quiet_start():
       command = importlib.import_module(f'tfp_ood.cli.{arguments.command}')
     command.run(arguments)
-  except CommandError as error:
+  # Of files, the system says what is wrong.
+  except (CommandError, OSError) as error:
     line = ' '.join(str(error).split())
     print(f'tfp-ood {arguments.command}: {line}', file=sys.stderr)
     return _FAILED

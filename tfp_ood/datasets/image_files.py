@@ -82,7 +82,7 @@ def read_image(path, image_shape):
   ...   read_image(path, (8, 8, 1)).shape
   (8, 8, 1)
   """
-  height, width, channels = _checked_shape(image_shape)
+  height, width, channels = image_shape = _checked_shape(image_shape)
   mode = _MODES[channels]
   try:
     with Image.open(path) as image:
