@@ -54,7 +54,6 @@ def test_help_and_wrong_command_lines_load_no_tensorflow():
     ([*_TRAIN, '--held_out=1'], "'1' is not a number from 0 to less than 1"),
     ([*_TRAIN, '--image_size=32x32x2'], "'32x32x2' is no size such as 32"),
     ([*_TRAIN, '--image_size=big'], "'big' is no size"),
-    ([*_TRAIN, '--model=pixelcnn'], '--model=pixelcnn is none of glow'),
     (['train', './nowhere', '--output=x'], 'there is no folder'),
     (['train', 'folder:nowhere', '--output=x'], 'there is no folder'),
     (['score', 'nowhere', '--detector=x', '--output=x'], 'there is no folder'),

@@ -17,7 +17,7 @@ from cli.pictures import damage, write_pictures
 from integration.python_runs import run_python
 
 from tfp_ood import pretrained
-from tfp_ood.cli import main
+from tfp_ood.cli import _models, main
 from tfp_ood.cli._images import Images, decoded_digests
 
 _SHORT = ('--size=tiny', '--image_size=8', '--epochs=1', '--held_out=0.5')
@@ -48,6 +48,7 @@ def _refusal(argv, capsys):
     (['--weights=cifar10', '--size=tiny'], '--size or --weights, not both'),
     (['--weights=cifar11'], "no weights 'cifar11' of glow"),
     (['--weights=cifar10', '--image_size=16'], 'images of 32x32x3; leave out'),
+    (['--model=pixelcnn'], '--model=pixelcnn is none of glow, '),
     (['--held_out=0.5', '--image_size=9'], '9 x 9 cannot be made'),
     (
       ['--model=autoencoder', '--precision=bfloat16'],
@@ -131,9 +132,7 @@ def test_training_goes_on_from_weights(photos, model, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-  'kind', ['constant_volume_glow', 'variational_autoencoder', 'autoencoder']
-)
+@pytest.mark.parametrize('kind', sorted(_models.KINDS.keys() - {'glow'}))
 def test_other_models(photos, tmp_path, kind):
   folder = tmp_path / 'model'
   argv = [str(photos), f'--output={folder}', f'--model={kind}', *_SHORT]
