@@ -160,7 +160,7 @@ def test_code_in_pages(page, tmp_path):
 
 
 def test_links_between_pages():
-  for page in [_ROOT / 'README.md', *(_ROOT / 'docs').rglob('*.md')]:
+  for page in [*_ROOT.glob('*.md'), *(_ROOT / 'docs').rglob('*.md')]:
     text = page.read_text(encoding='utf-8')
     for target in re.findall(r'\]\(([^)#\s]+)', text):
       if not re.match(r'[a-z]+:', target):
