@@ -75,7 +75,14 @@ setuptools.setup(
   ],
   entry_points={'console_scripts': ['tfp-ood = tfp_ood.cli.main:main']},
   extras_require={
-    'docs': ['pdoc>=15,<17'],
+    # From Python 3.11 on.
+    'docs': [
+      'ipykernel>=6.29,<8',
+      'mkdocstrings-python>=2.0,<3',
+      'nbclient>=0.10,<0.12',
+      'ruff>=0.17,<0.18',
+      'zensical>=0.0.73,<0.1',
+    ],
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
     'test': [
       'pytest>=8,<10',
