@@ -33,6 +33,10 @@ _ROOT = _HERE.parents[1]
 _SCRIPTS = ('benchmarks', 'examples')
 # A fenced block, left alone, or the target of a link.
 _LINK = re.compile(r'^```.*?^```$|\]\(([^)#\s]+)', re.MULTILINE | re.DOTALL)
+_IMAGE = re.compile(r'!\[[^]]*\]\(([^)]+)\)')
+# Intervals and deviations, which are not to be broken between lines.
+_INTERVAL = re.compile(r'\[([-.\d]+), ([-.\d]+)\]')
+_DEVIATION = re.compile(r'(?<=\d) \+- (?=[.\d])')
 
 
 def main():
@@ -126,7 +130,9 @@ def _with_links(text, source, sources):
       raise SystemExit(f'{source}: no page of the site is {target}.')
     return f']({posixpath.relpath(sources[path], here or ".")}'
 
-  return _LINK.sub(moved, text)
+  text = _IMAGE.sub(r'[\g<0>](\1)', _LINK.sub(moved, text))  # To look closer.
+  text = _INTERVAL.sub('[\\1,\xa0\\2]', text)
+  return _DEVIATION.sub('\xa0±\xa0', text)
 
 
 def _page_of_scripts(folder):

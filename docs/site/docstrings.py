@@ -13,7 +13,7 @@ _EXAMPLE = re.compile(r'^>>> .*(?:\n(?!\n|#).+)*', re.MULTILINE)
 _HEADING = re.compile(r'^#### (.+)$', re.MULTILINE)
 _REFERENCE = re.compile(r'^\[(\d+)\]: (.+(?:\n +.+)*)', re.MULTILINE)
 _RETURNS = re.compile(r'^(Returns|Yields):\n((?: +.*\n*)+)', re.MULTILINE)
-_CLASS = re.compile(r'`((?:tfp_ood\.\w+\.)?([A-Z]\w+))`')
+_NAME = re.compile(r'`(tfp_ood(?:\.\w+){2}|[A-Z]\w+)`')
 
 
 class Docstrings(griffe.Extension):
@@ -36,8 +36,12 @@ def _change(obj, places):
     return
   if obj.docstring is not None:
     obj.docstring.value = _changed(obj.docstring.value, places)
-  for member in obj.members.values():
-    _change(member, places)
+  for name, member in list(obj.members.items()):
+    documented = member.is_alias or member.docstring is not None
+    if obj.is_class and name != '__init__' and not documented:
+      del obj.members[name]  # Internal, or told where it is first defined.
+    else:
+      _change(member, places)
 
 
 def _changed(text, places):
@@ -45,7 +49,7 @@ def _changed(text, places):
     place = places.get(match[1])
     return f'[{match[0]}][{place}]' if place else match[0]
 
-  text = _CLASS.sub(linked, text)
+  text = _NAME.sub(linked, text)
   text = _EXAMPLE.sub(r'```pycon\n\g<0>\n```', text)
   # Not in the table of contents, where each class would have its "Example".
   text = _HEADING.sub(r'**\1**', text)
