@@ -63,6 +63,7 @@ def main():
     )
     if process.returncode:
       raise SystemExit('The site was not built; see the issues above.')
+    _check_reference(stage / 'site' / 'api')
     shutil.rmtree(flags.output_dir, ignore_errors=True)
     shutil.move(stage / 'site', flags.output_dir)
   print(f'Wrote {pathlib.Path(flags.output_dir) / "index.html"}')
@@ -203,6 +204,18 @@ def _write_reference(folder):
     (folder / f'{name}.md').write_text(f'::: tfp_ood.{name}\n')
   table = '\n'.join(['| package | |', '|---|---|', *rows])
   (folder / 'index.md').write_text(f'# API reference\n\n{table}\n')
+
+
+def _check_reference(folder):
+  """Raises an error if a public name is not described."""
+  for init in (_ROOT / 'tfp_ood').glob('*/__init__.py'):
+    name = init.parent.name
+    page = (folder / f'{name}.html').read_text('utf-8')
+    for node in ast.parse(init.read_text('utf-8')).body:
+      if isinstance(node, ast.Assign) and node.targets[0].id == '__all__':
+        for public in ast.literal_eval(node.value):
+          if f'id="tfp_ood.{name}.{public}"' not in page:
+            raise SystemExit(f'The reference lacks tfp_ood.{name}.{public}.')
 
 
 def _check_navigation(stage):

@@ -17,18 +17,25 @@ _NAME = re.compile(r'`(tfp_ood(?:\.\w+){2}|[A-Z]\w+)`')
 
 
 class Docstrings(griffe.Extension):
-  """Makes examples code, and classes links to what is said of them."""
+  """Makes examples code, and names links to what is said of them."""
 
   def on_package(self, *, pkg, **kwargs):
     """Changes all docstrings of a package that was read."""
     del kwargs
+    exported = {
+      (module.path, name): pkg[module.imports[name].split('.', 1)[1]]
+      for module in pkg.modules.values()
+      for name in module.exports or ()
+      if name in module.imports
+    }
     places = {}
-    for module in pkg.modules.values():
-      for name in module.exports or ():
-        places[name] = places[module.path + '.' + name] = (
-          f'{module.path}.{name}'
-        )
+    for path, name in exported:
+      places[name] = places[f'{path}.{name}'] = f'{path}.{name}'
     _change(pkg, places)
+    # By name there may be a file, as `evaluate.py`, and not what is in it.
+    for (path, name), target in exported.items():
+      module = pkg[path.split('.', 1)[1]]
+      module.members[name] = griffe.Alias(name, target, parent=module)
 
 
 def _change(obj, places):
