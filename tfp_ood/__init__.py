@@ -21,7 +21,7 @@ if typing.TYPE_CHECKING:  # What `__getattr__` imports, for editors.
     training,
   )
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 __all__ = [
   '__version__',

@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import inspect
+import json
 import os
 import pathlib
 import pkgutil
@@ -192,10 +193,22 @@ def _make_reader_files(folder):
     (folder / name / file).touch()
 
 
+def _text(page):
+  """The Markdown of a page, or of a notebook."""
+  text = page.read_text(encoding='utf-8')
+  if page.suffix != '.ipynb':
+    return text
+  cells = json.loads(text)['cells']
+  return '\n\n'.join(
+    ''.join(cell['source']) for cell in cells if cell['cell_type'] == 'markdown'
+  )
+
+
 def test_links_between_pages():
-  for page in [_ROOT / 'README.md', *(_ROOT / 'docs').rglob('*.md')]:
-    text = page.read_text(encoding='utf-8')
-    for target in re.findall(r'\]\(([^)#\s]+)', text):
+  docs = _ROOT / 'docs'
+  pages = [*_ROOT.glob('*.md'), *docs.rglob('*.md'), *docs.rglob('*.ipynb')]
+  for page in pages:
+    for target in re.findall(r'\]\(([^)#\s]+)', _text(page)):
       if not re.match(r'[a-z]+:', target):
         assert (page.parent / target).exists(), f'{page.name}: {target}'
 
@@ -289,7 +302,7 @@ def test_formatted_and_linted(command):
 
 
 def test_every_file_has_its_header():
-  for folder in ('tfp_ood', 'examples', 'tests', 'benchmarks'):
+  for folder in ('tfp_ood', 'docs', 'examples', 'tests', 'benchmarks'):
     for path in (_ROOT / folder).rglob('*.py'):
       lines = path.read_text(encoding='utf-8').splitlines()
       assert lines[:2] == [

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.patches import StepPatch
+from PIL import Image
 
 from tfp_ood import reporting
 from tfp_ood.reporting import _style
@@ -511,3 +512,21 @@ def test_scatter_draws_every_point_in_the_color_of_its_data_set():
 def test_scatter_refuses(sets, message):
   with pytest.raises(ValueError, match=message):
     reporting.scatter(sets)
+
+
+# ------------------------------------------------------------------- notebooks
+
+
+@pytest.mark.parametrize(
+  'figure',
+  [
+    reporting.curve([0, 1], {'loss': [2.0, 1.0]}, 'step', 'nats'),
+    reporting.image_grid(np.zeros([3, 8, 8, 3], np.uint8), num_columns=2),
+  ],
+  ids=['curve', 'image_grid'],
+)
+def test_a_notebook_shows_figures_at_half_their_dots(figure):
+  data, size = figure._repr_png_()
+  image = Image.open(io.BytesIO(data))
+  assert image.size == (2 * size['width'], 2 * size['height'])
+  assert len(image.convert('L').getcolors()) > 1

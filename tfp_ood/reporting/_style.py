@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The look that all figures share."""
 
-from matplotlib.figure import Figure
+import io
+
+import matplotlib.figure
 
 __all__ = [
   'COLORS',
   'INK',
   'LINE_STYLES',
+  'Figure',
   'add_legend',
   'line_style',
   'new_figure',
@@ -32,8 +35,19 @@ _LEGEND_CHARACTERS = 84  # That fit in a line under a figure 7.2 inches wide.
 _LEGEND_HANDLE_CHARACTERS = 7
 
 
+class Figure(matplotlib.figure.Figure):
+  """Outside pyplot's registry, so nothing has to be closed; notebooks show it."""
+
+  def _repr_png_(self):
+    """Returns a sharp image, and the size to show it in."""
+    buffer = io.BytesIO()
+    self.savefig(buffer, format='png', dpi=2 * self.dpi)
+    width, height = self.get_size_inches() * self.dpi
+    return buffer.getvalue(), {'width': round(width), 'height': round(height)}
+
+
 def new_figure(width=7.2, height=4.2):
-  """Figure outside pyplot's registry, so nothing has to be closed."""
+  """A white figure whose parts make room for one another."""
   figure = Figure(
     figsize=(width, height), layout='constrained', facecolor='white'
   )

@@ -3,7 +3,6 @@
 """Figure of many small images."""
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tfp_ood.reporting import _style
@@ -125,7 +124,7 @@ def _caption_size(captions, cell_width):
 
 def _axes_in_inches(width, height):
   """Figure, and axes over all of it in inches from the upper left corner."""
-  figure = Figure(figsize=(width, height), facecolor='white')
+  figure = _style.Figure(figsize=(width, height), facecolor='white')
   axes = figure.add_axes((0, 0, 1, 1))
   axes.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
   axes.set_axis_off()
