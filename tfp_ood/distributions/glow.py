@@ -16,7 +16,7 @@ def glow(image_shape, name='glow', **kwargs):
   Args:
     image_shape: `[height, width, channels]`, Python `int`s.
     name: Python `str`, the name of the distribution.
-    weights: `'cifar10'` or `'fashion_mnist'`, for a model that was trained on it, or
+    weights: the name of bundled weights, such as `'cifar10'`, for a trained model, or
       the path of a file of `tfp_ood.pretrained.write_weights`. What decides the
       variables, the shape of images included, is then to be left out.
     **kwargs: passed to `tfp_ood.bijectors.Glow`.
@@ -46,9 +46,10 @@ def constant_volume_glow(image_shape, name='constant_volume_glow', **kwargs):
   Args:
     image_shape: `[height, width, channels]`, Python `int`s.
     name: Python `str`, the name of the distribution.
-    weights: `'cifar10'` or `'fashion_mnist'`, for a model that was trained on it, or
-      the path of a file of `tfp_ood.pretrained.write_weights`. What decides the
-      variables, the shape of images included, is then to be left out.
+    weights: one of `tfp_ood.pretrained.available('constant_volume_glow')`, for a
+      trained model, or the path of a file of `tfp_ood.pretrained.write_weights`.
+      What decides the variables, the shape of images included, is then to be left
+      out.
     **kwargs: passed to `tfp_ood.bijectors.Glow`.
 
   Returns:

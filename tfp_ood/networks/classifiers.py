@@ -144,8 +144,8 @@ def small_resnet(
     blocks: Python `int`s, the residual blocks of each resolution.
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
-    weights: `'cifar10'` or `'fashion_mnist'`, for a network that was trained on
-      it, or the path of a file of `tfp_ood.pretrained.write_weights`. The
+    weights: the name of bundled weights, such as `'cifar10'`, for a trained
+      network, or the path of a file of `tfp_ood.pretrained.write_weights`. The
       other arguments are then to be left out.
 
   Returns:

@@ -74,7 +74,7 @@ def variational_autoencoder(
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the distribution.
-    weights: `'cifar10'` or `'fashion_mnist'`, for a model that was trained on it, or
+    weights: the name of bundled weights, such as `'cifar10'`, for a trained model, or
       the path of a file of `tfp_ood.pretrained.write_weights`. The
       other arguments, but for those of `VariationalAutoencoder`, are then to be left out.
     **kwargs: passed to `VariationalAutoencoder`.
