@@ -334,9 +334,13 @@ def test_names_of_files_may_be_anything(place, tmp_path):
   for name in names:
     with open(bytes(folder) + b'/' + name, 'wb') as file:
       file.write(whole)
+  (folder / 'z_gone.png').symlink_to('nowhere')
   options = (f'--detector={place}/detector', f'--output={tmp_path}/scores')
   assert main(['score', str(folder), *options]) == 0
-  assert [row['path'] for row in _rows(tmp_path / 'scores')] == [
+  rows = _rows(tmp_path / 'scores')
+  errors = {row['path']: row['error'] for row in rows if row['error']}
+  assert list(errors) == ['z_gone.png'] and 'No such' in errors['z_gone.png']
+  assert [row['path'] for row in rows if not row['error']] == [
     '$x^$.png',
     '<b>.png',
     'a,"b".png',
@@ -363,6 +367,9 @@ def test_detectors_and_folders_that_are_none_are_told(place, tmp_path, capsys):
   (detector / 'saved_model.pb').write_bytes(b'no model')
   line = _refusal([*argv, f'--output={tmp_path}/a'], capsys)
   assert 'cannot be loaded; calibrate it again' in line
+  (detector / 'detector.json').write_text('{"image_shape": [8, 8, 3]}')
+  line = _refusal([*argv, f'--output={tmp_path}/b'], capsys)
+  assert 'was not written by `tfp-ood calibrate`' in line
   (detector / 'detector.json').write_text('{"image_shape": [8,')
   line = _refusal([*argv, f'--output={tmp_path}/b'], capsys)
   assert 'not a whole results file' in line

@@ -76,6 +76,10 @@ class DetectorFolder:
     with user_errors():
       results = reporting.read_results(path)
       self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    if not {'image_shape', 'calibration_scores'} <= results.keys():
+      raise CommandError(
+        f'{str(path)!r} was not written by `tfp-ood calibrate`: give its --output.'
+      )
     self.image_shape = tuple(results['image_shape'])
     self.calibration_scores = np.array(
       [float(score) for score in results['calibration_scores']]

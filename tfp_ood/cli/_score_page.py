@@ -94,10 +94,13 @@ def _summary(table, flagged, detector, arguments):
   count = len(table) - num_unreadable
   rate = arguments.false_alarm_rate
   num_flagged = np.count_nonzero(flagged)
+  expected = rate * count
+  digits = 0 if expected >= 2 else 1
   text = (
     f'{num_flagged:,} of {count:,} images ({num_flagged / count:.1%}) are flagged '
-    f'as strange at a false-alarm rate of {rate:.3g}: of images of the kind that '
-    f'the detector was calibrated on, about {rate * count:,.0f} at most would be. '
+    f'as strange at a false-alarm rate of {rate:.3g}. Of as many images of the '
+    'kind that the detector was calibrated on, about '
+    f'{expected:,.{digits}f} would be at most. '
   )
   num_calibration = len(detector.calibration_scores)
   if (num_calibration + 1) * rate < 1:
@@ -106,7 +109,8 @@ def _summary(table, flagged, detector, arguments):
       'nothing can be flagged. '
     )
   if num_unreadable:
-    text += f'{num_unreadable:,} files cannot be read. '
+    files = 'file' if num_unreadable == 1 else 'files'
+    text += f'{num_unreadable:,} {files} cannot be read. '
   return text.strip()
 
 

@@ -35,7 +35,7 @@ def run(arguments):
   detector = DetectorFolder(arguments.detector)
   with user_errors():
     files = datasets.image_files(arguments.folder)
-    listing = '\n'.join(f'{path} {path.stat().st_size}' for path in files)
+    listing = '\n'.join(f'{path} {path.lstat().st_size}' for path in files)
   digest = hashlib.sha256(os.fsencode(listing)).hexdigest()[:16]
   table = ScoreTable(
     arguments.output,

@@ -5,6 +5,7 @@
 import hashlib
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from tfp_ood import pretrained, training
@@ -164,7 +165,7 @@ def _settings(arguments, start, learned):
   if minutes is None and arguments.epochs is None:
     share = len(learned) / _NUM_IMAGES_FOR_ALL_MINUTES
     minutes = max(_FEWEST_MINUTES, _MINUTES * min(1.0, share))
-  digests = learned.digests.tobytes()
+  digests = np.sort(learned.digests).tobytes()
   return {
     'data': arguments.data,
     'images': hashlib.sha256(digests).hexdigest()[:16],
