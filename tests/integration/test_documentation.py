@@ -213,6 +213,18 @@ def test_links_between_pages():
         assert (page.parent / target).exists(), f'{page.name}: {target}'
 
 
+def test_every_page_is_in_the_navigation_of_the_site():
+  docs = _ROOT / 'docs'
+  config = (docs / 'site' / 'zensical.toml').read_text(encoding='utf-8')
+  pages = [*docs.rglob('*.md'), *docs.rglob('*.ipynb')]
+  names = [
+    page.relative_to(docs).with_suffix('.md').as_posix() for page in pages
+  ]
+  names += [f'api/{package}.md' for package in _PACKAGES]
+  # Building the site finds out too, but takes a minute.
+  assert [name for name in names if f'"{name}"' not in config] == []
+
+
 # ------------------------------------------------------------------ imports
 
 # What a package may import of the others.
