@@ -17,7 +17,7 @@ from cli.pictures import damage, write_pictures
 from integration.python_runs import run_python
 
 from tfp_ood import pretrained
-from tfp_ood.cli import _models, main
+from tfp_ood.cli import main
 from tfp_ood.cli._images import Images, decoded_digests
 
 _SHORT = ('--size=tiny', '--image_size=8', '--epochs=1', '--held_out=0.5')
@@ -132,7 +132,7 @@ def test_training_goes_on_from_weights(photos, model, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('kind', sorted(_models.KINDS.keys() - {'glow'}))
+@pytest.mark.parametrize('kind', ['variational_autoencoder'])
 def test_other_models(photos, tmp_path, kind):
   folder = tmp_path / 'model'
   argv = [str(photos), f'--output={folder}', f'--model={kind}', *_SHORT]

@@ -83,8 +83,8 @@ def load_model(weights, **kwargs):
 
   #### Example
 
-  >>> load_model('glow_cifar10').event_shape
-  TensorShape([32, 32, 3])
+  >>> load_model('small_resnet_cifar10').input_shape
+  (None, 32, 32, 3)
   """
   kind = read_weights(weights).kind
   for package in _PACKAGES:

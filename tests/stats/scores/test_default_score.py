@@ -52,6 +52,7 @@ def test_it_reads_what_the_kind_of_model_can_say(images):
   assert names(tokens) == ('log_prob',)
 
 
+@pytest.mark.slow
 def test_a_detector_takes_it(images):
   flow = _flow(images)
   detector = stats.Detector(flow).fit(images[:100], training=images[100:])
@@ -78,6 +79,7 @@ def test_a_constant_volume_is_left_out(images):
   np.testing.assert_allclose(score(values), rest(values), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_with_a_classifier_it_adds_up_three_views(images):
   flow, classifier = _flow(images), _classifier()
   detector = stats.Detector(flow, classifier=classifier)
@@ -127,10 +129,8 @@ def test_a_classifier_must_have_statistics(images):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('with_classifier', [False, True])
-def test_exported_it_needs_tensorflow_alone(images, tmp_path, with_classifier):
-  flow = _flow(images)
-  classifier = _classifier() if with_classifier else None
+def test_exported_it_needs_tensorflow_alone(images, tmp_path):
+  flow, classifier = _flow(images), _classifier()
   detector = stats.Detector(flow, classifier=classifier)
   detector.fit(images[:150], training=images[150:])
   path = str(tmp_path / 'detector')

@@ -46,7 +46,7 @@ def default_score(model, classifier=None):
   #### Example
 
   >>> import tfp_ood
-  >>> flow = tfp_ood.distributions.glow(weights='cifar10')
+  >>> flow = tfp_ood.distributions.glow([8, 8, 3], num_levels=1, num_steps=1)
   >>> default_score(flow).statistics
   ('density', 'volume', 'png_bits_per_dim', 'score_norm')
   """
