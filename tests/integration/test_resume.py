@@ -151,7 +151,7 @@ def test_the_resumed_run_has_the_results_of_its_flags(runs):
     'density_of_states_kde',
   ]
   assert list(results['bits_per_dim']) == names
-  assert list(results['auroc']) == scores
+  assert list(results['auroc']) == [*scores, 'default']
   for aurocs in results['auroc'].values():
     assert list(aurocs) == names[1:]
   assert results['configuration']['model'] == 'glow'
