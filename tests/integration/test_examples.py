@@ -24,6 +24,7 @@ _FLAGS = (
   '--epochs=1',
   '--train_split=train[:128]',
   '--num_evaluated=40',
+  '--bundled=',
   '--scores=typicality,input_complexity',
 )
 

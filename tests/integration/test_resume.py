@@ -32,6 +32,7 @@ _FLAGS = (
   '--hidden_channels=4',
   '--epochs=3',
   '--num_evaluated=40',
+  '--bundled=',
   '--second_order',
 )
 # The example as it is, with less analysis and more frequent backups. It says where
