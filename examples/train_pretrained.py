@@ -10,6 +10,7 @@ is worth, to --output_dir/NAME. The same command again resumes what was interrup
 """
 
 import dataclasses
+import functools
 import os
 import time
 
@@ -36,7 +37,7 @@ class Plan:
   """How one model is made and trained.
 
   Attributes:
-    kind: `str`, the function that makes it; see `tfp_ood.pretrained.FACTORIES`.
+    kind: `str`, the function that makes it; see `tfp_ood.pretrained.factory`.
     dataset: `str`, what it is trained on.
     arguments: `dict`, those of the function.
     minutes: of training.
@@ -102,6 +103,11 @@ _PLANS = {
 
 _NAME = flags.DEFINE_enum('name', None, sorted(_PLANS), 'The model.')
 _MINUTES = flags.DEFINE_float('minutes', None, 'In the place of its minutes.')
+_INITIAL_WEIGHTS = flags.DEFINE_string(
+  'initial_weights',
+  None,
+  'Weights file of an earlier run to go on from. Default: new weights.',
+)
 _DATA_DIR = flags.DEFINE_string(
   'data_dir', None, 'Folder of prepared TFDS data sets. Default: that of TFDS.'
 )
@@ -120,7 +126,8 @@ def main(argv):
   if _MINUTES.value is not None:
     plan = dataclasses.replace(plan, minutes=_MINUTES.value)
   folder = os.path.join(_OUTPUT_DIR.value, _NAME.value)
-  make = tfp_ood.pretrained.FACTORIES[plan.kind]
+  make = tfp_ood.pretrained.factory(plan.kind)
+  make = functools.partial(make, weights=_INITIAL_WEIGHTS.value)
   start = time.monotonic()
   is_classifier = isinstance(make(**plan.arguments), tf_keras.Model)
   train = _train_classifier if is_classifier else _train_distribution
@@ -134,6 +141,9 @@ def main(argv):
     'batch_size': plan.batch_size,
     'learning_rate': plan.learning_rate,
   }
+  if _INITIAL_WEIGHTS.value:
+    initial = tfp_ood.pretrained.read_weights(_INITIAL_WEIGHTS.value)
+    information['initial_training'] = initial.information
   arguments = (path, model, plan.kind, plan.arguments, information)
   tfp_ood.pretrained.write_weights(*arguments, half_precision=True)
   packed = tfp_ood.pretrained.load_model(path)
@@ -172,7 +182,7 @@ def _fit(model, folder, plan, dataset, validation_data):
   return tfp_ood.training.train_or_restore(
     model,
     folder,
-    dataclasses.asdict(plan),
+    dataclasses.asdict(plan) | {'initial_weights': _INITIAL_WEIGHTS.value},
     dataset,
     validation_data=validation_data,
     minutes=plan.minutes,

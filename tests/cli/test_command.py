@@ -25,7 +25,7 @@ def _known_model():
   """Makes the model one of those that weights are read for."""
   pretrained.with_weights(simple_model)
   yield
-  del pretrained.FACTORIES['simple_model']
+  del pretrained.factories._FACTORIES['simple_model']
 
 
 @pytest.fixture(scope='module', name='place')

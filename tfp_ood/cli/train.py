@@ -186,7 +186,7 @@ def _settings(arguments, start, learned):
 
 def _make(settings):
   """Returns the model to train."""
-  make, options = pretrained.FACTORIES[settings['model']], {}
+  make, options = pretrained.factory(settings['model']), {}
   if 'precision' in KINDS[settings['model']].model_settings:
     options['compute_dtype'] = tf.as_dtype(settings['precision'])
   if settings['weights'] is not None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights of trained models, bundled or in files of one's own."""
 
-from tfp_ood.pretrained.factories import FACTORIES, load_model, with_weights
+from tfp_ood.pretrained.factories import factory, load_model, with_weights
 from tfp_ood.pretrained.weights_file import (
   WeightsFile,
   available,
@@ -11,9 +11,9 @@ from tfp_ood.pretrained.weights_file import (
 )
 
 __all__ = [
-  'FACTORIES',
   'WeightsFile',
   'available',
+  'factory',
   'load_model',
   'read_weights',
   'with_weights',

@@ -9,10 +9,10 @@ import inspect
 from tfp_ood._results import plain_results
 from tfp_ood.pretrained.weights_file import available, read_weights
 
-__all__ = ['FACTORIES', 'load_model', 'with_weights']
+__all__ = ['factory', 'load_model', 'with_weights']
 
 # All functions that `with_weights` was applied to, by name.
-FACTORIES = {}
+_FACTORIES = {}
 # The packages of the library whose functions join it as they are imported.
 _PACKAGES = ('tfp_ood.distributions', 'tfp_ood.networks')
 
@@ -25,8 +25,8 @@ def with_weights(factory):
 
   Args:
     factory: function that returns an object with `variables`, always the same ones
-      for the same arguments. Its name says what kind of model it makes; it joins
-      `FACTORIES`.
+      for the same arguments. Its name says what kind of model it makes, for
+      `factory`.
 
   Returns:
     The function with one more argument, `weights`: the name of bundled weights, such
@@ -63,8 +63,32 @@ def with_weights(factory):
     return model
 
   make.__signature__ = _with_one_more(signature)
-  FACTORIES[kind] = make
+  _FACTORIES[kind] = make
   return make
+
+
+def factory(kind):
+  """Returns the function that makes models of a kind.
+
+  Args:
+    kind: `str`, the name of a function that `with_weights` was applied to.
+
+  Raises:
+    ValueError: if there is none of that name.
+
+  #### Example
+
+  >>> factory('glow') is tfp_ood.distributions.glow
+  True
+  """
+  for package in _PACKAGES:
+    importlib.import_module(package)
+  if kind not in _FACTORIES:
+    raise ValueError(
+      f'Nothing makes a model of kind {kind!r}; there are: '
+      f'{", ".join(sorted(_FACTORIES))}. Import what defines it first.'
+    )
+  return _FACTORIES[kind]
 
 
 def load_model(weights, **kwargs):
@@ -87,16 +111,10 @@ def load_model(weights, **kwargs):
   (None, 32, 32, 3)
   """
   kind = read_weights(weights).kind
-  for package in _PACKAGES:
-    importlib.import_module(package)
-  if kind not in FACTORIES:
-    raise ValueError(
-      f'{str(weights)!r} has weights of {kind}, which is none of '
-      f'{", ".join(sorted(FACTORIES))}. Import what defines it first.'
-    )
+  make = factory(kind)
   if weights in available():
     weights = weights.removeprefix(f'{kind}_')
-  return FACTORIES[kind](weights=weights, **kwargs)
+  return make(weights=weights, **kwargs)
 
 
 def _by_name(signature, args, kwargs):

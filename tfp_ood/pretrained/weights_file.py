@@ -24,6 +24,7 @@ _SUFFIX = '.npz'
 _HEADER = ('kind', 'arguments', 'information')
 _DIGEST = 'sha256'
 _VARIABLE = 'variables/'
+_LARGE = 2**15
 
 
 def available(kind=None):
@@ -57,13 +58,14 @@ def write_weights(
   Args:
     path: `str` or `os.PathLike`, the file, by convention `.npz`.
     model: an object with `variables`, such as a distribution or a Keras model.
-    kind: `str`, the name of the function that makes the model; see `FACTORIES`.
+    kind: `str`, the name of the function that makes the model; see `factory`.
     arguments: `dict` of the arguments which that function makes it with: numbers,
       strings and lists of them.
     information: `dict` of what else is to be known of the model, such as its
       training; likewise.
-    half_precision: Python `bool`, whether kernels, arrays of two dimensions or more,
-      are kept in half precision, half as large.
+    half_precision: Python `bool`, whether large arrays, of 32,768 numbers or more,
+      are kept in half precision, half as large. The scales that a flow multiplies
+      every pixel with stay as they are.
 
   Raises:
     ValueError: if a number is not finite, or too large for half precision.
@@ -169,7 +171,7 @@ def _stored(value, name, half_precision):
   """Returns an array as the file has it."""
   if not np.issubdtype(value.dtype, np.floating):
     return value
-  if half_precision and value.ndim >= 2:
+  if half_precision and value.size >= _LARGE:
     with np.errstate(over='ignore'):
       value = value.astype(np.float16)
   if not np.isfinite(value).all():

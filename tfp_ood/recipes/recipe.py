@@ -15,7 +15,7 @@ class Builder(
   """How to make and to train the model of a recipe without the rest of it.
 
   Attributes:
-    factory: `str`, the function that makes it; see `tfp_ood.pretrained.FACTORIES`.
+    factory: `str`, the function that makes it; see `tfp_ood.pretrained.factory`.
     arguments: function of the shape of images and of the recipe's settings of the
       model that returns a `dict`, those arguments of the factory that decide what
       the model is made of; `ValueError` if there is none for such images.
