@@ -91,20 +91,16 @@ def candidates(model, has_classifier, own):
   if has_classifier:
     energy = stats.Energy(statistic='classifier_logits')
     views = [stats.default_score(model), energy]
+    found['energy'] = energy
+    found['default + energy'] = stats.Combination(views)
     for count in (5, 50):
       near = stats.FeatureNeighbors('classifier_features', count)
       found[f'neighbor {count}'] = near
       found[f'default + neighbor {count}'] = stats.Combination([views[0], near])
-    found |= {
-      'energy': energy,
-      'default + energy': stats.Combination(views),
-      **{
-        f'default + energy + neighbor 50, {method}': stats.Combination(
-          [*views, near], method
+      for method in ('fisher', 'smallest', 'density'):
+        found[f'default + energy + neighbor {count}, {method}'] = (
+          stats.Combination([*views, near], method)
         )
-        for method in ('fisher', 'smallest', 'density')
-      },
-    }
   return found
 
 

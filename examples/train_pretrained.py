@@ -5,8 +5,8 @@
   python examples/train_pretrained.py --data_dir=PATH --name=glow_cifar10
   python examples/train_pretrained.py --help  # Lists all names.
 
-Writes NAME.npz, for `tfp_ood.pretrained.load_model`, and a report of what the model
-is worth, to --output_dir/NAME. The same command again resumes what was interrupted.
+Writes NAME.npz, for `tfp_ood.pretrained.load_model`, a report of what the model is
+worth and card.md, the essence of it, to --output_dir/NAME. The same command again resumes what was interrupted.
 """
 
 import dataclasses
@@ -162,8 +162,11 @@ def main(argv):
     'seconds': time.monotonic() - start,
   }
   evaluation.save(folder)
+  card = os.path.join(folder, 'card.md')
+  with open(card, 'w', encoding='utf-8') as file:
+    file.write(_card(plan, evaluation))
   print(evaluation.summary())
-  print(f'{path}\n{evaluation.write_report(folder)}')
+  print('\n'.join([path, card, evaluation.write_report(folder)]))
 
 
 def _load(name, plan, **options):
@@ -330,6 +333,50 @@ def _evaluated(model, plan, folder):
     folder=folder,
     **options,
   )
+
+
+def _card(plan, evaluation):
+  """Returns what there is to know of a model, in Markdown."""
+  training = evaluation.information['training']
+  runs = [training]
+  while 'initial_training' in runs[-1]:
+    runs.append(runs[-1]['initial_training'])
+  steps = ' + '.join(f'{run["steps"]:,}' for run in reversed(runs))
+  minutes = ' + '.join(f'{run["seconds"] / 60:.0f}' for run in reversed(runs))
+  if 'test_accuracy' in training:
+    quality = f'accuracy {training["test_accuracy"]:.1%}'
+  else:
+    quality = f'{training["test_bits_per_dim"]:.3f} bits/dim'
+  arguments = ', '.join(f'`{k}={v}`' for k, v in plan.arguments.items())
+  rows = [
+    ('Made with', arguments),
+    (
+      'Trained',
+      f'{steps} steps of {plan.batch_size} images, {minutes} minutes on two cores',
+    ),
+    (f'{plan.dataset} test', quality),
+  ]
+  names = evaluation.others
+  scores = [
+    (f'`{score}`', *(f'{by_name[name].auroc:.3f}' for name in names))
+    for score, by_name in evaluation.aurocs().items()
+  ]
+  return '\n'.join(
+    [
+      f"## `{plan.kind}(weights='{plan.dataset}')`",
+      '',
+      *_table(('', ''), rows),
+      '',
+      *_table(('AUROC', *names), scores),
+      '',
+    ]
+  )
+
+
+def _table(header, rows):
+  """Returns the lines of a table in Markdown."""
+  lines = [header, ('---',) * len(header), *rows]
+  return [f'| {" | ".join(line)} |' for line in lines]
 
 
 if __name__ == '__main__':

@@ -225,6 +225,26 @@ def test_every_page_is_in_the_navigation_of_the_site():
   assert [name for name in names if f'"{name}"' not in config] == []
 
 
+@pytest.mark.parametrize('name', tfp_ood.pretrained.available())
+def test_every_pretrained_model_has_a_card_that_agrees(name):
+  file = tfp_ood.pretrained.read_weights(name)
+  models = (_ROOT / 'docs' / 'models.md').read_text(encoding='utf-8')
+  heading = f"## `{file.kind}(weights='{file.information['dataset']}')`"
+  assert models.count(heading) == 1
+  card = models.split(heading)[1].split('\n## ')[0]
+  if 'test_accuracy' in file.information:
+    assert f'accuracy {file.information["test_accuracy"]:.1%}' in card
+  else:
+    assert f'{file.information["test_bits_per_dim"]:.3f} bits/dim' in card
+  assert f'{file.information["steps"]:,} steps' in card
+  results = _ROOT / 'docs' / 'results' / 'pretrained' / f'{name}.json'
+  recorded = json.loads(results.read_text(encoding='utf-8'))
+  assert recorded['training'] == file.information
+  for score, by_name in recorded['auroc'].items():
+    numbers = [f'{found["auroc"]:.3f}' for found in by_name.values()]
+    assert f'| `{score}` | {" | ".join(numbers)} |' in card
+
+
 # ------------------------------------------------------------------ imports
 
 # What a package may import of the others.
