@@ -91,13 +91,13 @@ _PLANS = {
   f'{plan.kind}_{plan.dataset}': plan
   for plan in (
     _flow('glow', 'cifar10', 120.0),
-    _flow('glow', 'fashion_mnist', 15.0),
-    _flow('constant_volume_glow', 'cifar10', 15.0),
-    _flow('constant_volume_glow', 'fashion_mnist', 8.0),
+    _flow('glow', 'fashion_mnist', 8.0),
+    _flow('constant_volume_glow', 'cifar10', 8.0),
+    _flow('constant_volume_glow', 'fashion_mnist', 4.0),
     _autoencoder('cifar10', 5.0),
     _autoencoder('fashion_mnist', 3.0),
     _classifier('cifar10', 20.0),
-    _classifier('fashion_mnist', 4.0),
+    _classifier('fashion_mnist', 3.0),
   )
 }
 
