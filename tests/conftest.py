@@ -4,14 +4,7 @@
 
 import ctypes
 import gc
-import os
 import sys
-
-# As many processes as cores run tests: threads would wait for each other. TensorFlow
-# reads this as it is imported, in the processes that tests start too.
-if 'PYTEST_XDIST_WORKER' in os.environ:
-  os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
-  os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest
 import tensorflow_probability as tfp

@@ -46,7 +46,6 @@ def with_weights(factory):
   ...   tfp_ood.pretrained.write_weights(path, line(3), 'line', {'size': 3})
   ...   line(weights=path).event_shape
   TensorShape([3])
-  >>> del FACTORIES['line']
   """
   kind = factory.__name__
   signature = inspect.signature(factory)
@@ -78,6 +77,7 @@ def factory(kind):
 
   #### Example
 
+  >>> import tfp_ood
   >>> factory('glow') is tfp_ood.distributions.glow
   True
   """
