@@ -6,7 +6,8 @@
   python examples/train_pretrained.py --help  # Lists all names.
 
 Writes NAME.npz, for `tfp_ood.pretrained.load_model`, a report of what the model is
-worth and card.md, the essence of it, to --output_dir/NAME. The same command again resumes what was interrupted.
+worth and card.md, the essence of it, to --output_dir/NAME. The same command again
+resumes what was interrupted.
 """
 
 import dataclasses
@@ -129,7 +130,8 @@ def main(argv):
   make = tfp_ood.pretrained.factory(plan.kind)
   make = functools.partial(make, weights=_INITIAL_WEIGHTS.value)
   start = time.monotonic()
-  is_classifier = isinstance(make(**plan.arguments), tf_keras.Model)
+  # Networks take the shape of their input, distributions that of an image.
+  is_classifier = 'input_shape' in plan.arguments
   train = _train_classifier if is_classifier else _train_distribution
   model, record = train(plan, make, folder)
   path = os.path.join(folder, f'{_NAME.value}.npz')

@@ -2,11 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data sets as `tf.data` pipelines: TFDS, a bundled sample and controls."""
 
-from tfp_ood.datasets.image_files import (
-  image_files,
-  read_image,
-  read_images,
-)
+from tfp_ood.datasets.image_files import image_files, read_image, read_images
 from tfp_ood.datasets.loading import load, num_examples
 from tfp_ood.datasets.transformations import (
   adjust_contrast,

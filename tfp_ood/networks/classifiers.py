@@ -31,8 +31,7 @@ def all_cnn_c(
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
     weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a
-      trained network. The
-      other arguments are then to be left out.
+      trained network. The other arguments are then to be left out.
 
   Returns:
     `tf_keras.Sequential`, from images scaled to `[-1, 1]` to logits.
@@ -94,8 +93,7 @@ def all_conv13(
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
     weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a
-      trained network. The
-      other arguments are then to be left out.
+      trained network. The other arguments are then to be left out.
 
   Returns:
     `tf_keras.Sequential`, from images scaled to `[-1, 1]` to logits.
@@ -201,8 +199,7 @@ def alexnet_like(
     initial_gain: positive Python `float`, of the logits; see `TemplateGain`.
     seed: Python `int`, of the weights.
     weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a
-      trained network. The
-      other arguments are then to be left out.
+      trained network. The other arguments are then to be left out.
 
   Returns:
     `tf_keras.Sequential`, from images scaled to `[-1, 1]` to logits.

@@ -17,14 +17,14 @@ _FACTORIES = {}
 _PACKAGES = ('tfp_ood.distributions', 'tfp_ood.networks')
 
 
-def with_weights(factory):
+def with_weights(function):
   """Gives a function that makes a model the keyword argument `weights`.
 
   With it, the model comes with the weights of a file, and the arguments that decide
   what it is made of come from the file too.
 
   Args:
-    factory: function that returns an object with `variables`, always the same ones
+    function: one that returns an object with `variables`, always the same ones
       for the same arguments. Its name says what kind of model it makes, for
       `factory`.
 
@@ -47,18 +47,19 @@ def with_weights(factory):
   ...   line(weights=path).event_shape
   TensorShape([3])
   """
-  kind = factory.__name__
-  signature = inspect.signature(factory)
+  kind = function.__name__
+  signature = inspect.signature(function)
 
-  @functools.wraps(factory)
+  @functools.wraps(function)
   def make(*args, weights=None, **kwargs):
     if weights is None:
-      return factory(*args, **kwargs)
+      return function(*args, **kwargs)
     given = _by_name(signature, args, kwargs)
     file = read_weights(weights, kind)
-    _check_agreement(file, given, f'{kind}(weights={str(weights)!r})')
-    model = factory(**file.arguments | given)
-    _assign(model, file.values, f'{kind}(weights={str(weights)!r})')
+    call = f'{kind}(weights={str(weights)!r})'
+    _check_agreement(file, given, call)
+    model = function(**file.arguments | given)
+    _assign(model, file.values, call)
     return model
 
   make.__signature__ = _with_one_more(signature)

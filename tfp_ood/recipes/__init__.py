@@ -9,10 +9,7 @@ from tfp_ood.recipes.autoencoders import (
   soft_introspective_autoencoder,
   variational_autoencoder,
 )
-from tfp_ood.recipes.flows import (
-  constant_volume_glow,
-  glow,
-)
+from tfp_ood.recipes.flows import constant_volume_glow, glow
 from tfp_ood.recipes.recipe import (
   PRESETS,
   Builder,

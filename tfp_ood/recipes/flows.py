@@ -70,8 +70,8 @@ _DEFAULT_SCORES = [
 _EVALUATION_SETTINGS = {
   'scores': Setting(
     _DEFAULT_SCORES,
-    'Scores to compare with likelihood and default. likelihood_ratio trains a background model, waic an '
-    'ensemble.',
+    'Scores to compare with likelihood and default. likelihood_ratio trains a '
+    'background model, waic an ensemble.',
     choices=tuple(_SCORES),
   ),
   'mutation_rate': Setting(0.1, 'Share mutated in background training images.'),

@@ -75,8 +75,8 @@ def variational_autoencoder(
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the distribution.
     weights: the name of bundled weights, such as `'cifar10'`, for a trained model, or
-      the path of a file of `tfp_ood.pretrained.write_weights`. The
-      other arguments, but for those of `VariationalAutoencoder`, are then to be left out.
+      the path of a file of `tfp_ood.pretrained.write_weights`. The other arguments,
+      but for those of `VariationalAutoencoder`, are then to be left out.
     **kwargs: passed to `VariationalAutoencoder`.
 
   Returns:
@@ -157,8 +157,9 @@ def flow_variational_autoencoder(
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the distribution.
-    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a trained model. The
-      other arguments, but for those of `FlowVariationalAutoencoder`, are then to be left out.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a trained
+      model. The other arguments, but for those of `FlowVariationalAutoencoder`, are then
+      to be left out.
     **kwargs: passed to `FlowVariationalAutoencoder`.
 
   Returns:
@@ -236,8 +237,9 @@ def autoencoder(
     num_values: Python `int`; pixels are `0 .. num_values - 1`.
     seed: Python `int`, of all weights.
     name: Python `str`, the name of the model.
-    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a trained model. The
-      other arguments, but for those of `Autoencoder`, are then to be left out.
+    weights: the path of a file of `tfp_ood.pretrained.write_weights`, for a trained
+      model. The other arguments, but for those of `Autoencoder`, are then
+      to be left out.
     **kwargs: passed to `Autoencoder`.
 
   Returns:
