@@ -11,12 +11,22 @@ import tensorflow_probability as tfp
 import tf_keras
 from tensorflow.python.framework import ops
 
+from tfp_ood.reporting import report
+
 
 def pytest_collection_finish(session):
   """Spares the garbage collector half a second a time over what was imported."""
   del session
   gc.collect()
   gc.freeze()
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _small_figures():
+  """Draws the figures of reports with fewer dots, which takes less time."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(report, '_DOTS_PER_INCH', 40)
+    yield
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -10,6 +10,7 @@ user's, goes in as it is.
 """
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from tfp_ood._checks import check_finite
 
@@ -40,9 +41,9 @@ def input_specs(model):
   Images of raw pixels may come as `uint8` or as floats; other examples come in the
   model's own dtype.
   """
-  dtype = getattr(model, 'dtype', None)
+  dtype = _dtype(model)
   dtypes = (tf.uint8, tf.float32)
-  if isinstance(dtype, tf.DType) and dtype.is_integer and dtype != tf.uint8:
+  if dtype is not None and dtype.is_integer and dtype != tf.uint8:
     dtypes = (dtype,)
   shape = event_shape(model)
   name = 'images' if shape.rank == 3 else 'examples'
@@ -84,8 +85,8 @@ def check(model, x):
   if hasattr(model, 'check'):
     return model.check(x)
   x = check_finite(x, 'The examples')
-  dtype = getattr(model, 'dtype', None)
-  return tf.cast(x, dtype) if isinstance(dtype, tf.DType) else x
+  dtype = _dtype(model)
+  return x if dtype is None else tf.cast(x, dtype)
 
 
 def log_prob(model, x):
@@ -105,3 +106,12 @@ def training_loss(model, x, seed):
   if hasattr(model, 'training_loss'):
     return model.training_loss(x, seed=seed)
   return -log_prob(model, x)
+
+
+def _dtype(model):
+  """Returns the dtype of an example, or `None` if it has none, or several."""
+  # A joint distribution would sample all its parts to tell, which takes seconds.
+  if isinstance(model, tfp.distributions.JointDistribution):
+    return None
+  dtype = getattr(model, 'dtype', None)
+  return dtype if isinstance(dtype, tf.DType) else None

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from tfp_ood import datasets
 from tfp_ood._batches import images_of
-from tfp_ood._one_trace import OneTrace
 
 __all__ = [
   'as_pixels',
@@ -45,19 +44,19 @@ def select_examples(dataset, indices):
 
 
 def in_batches(function, x):
-  """Calls a function of `[batch, ...]`, traced once, and joins what it returns.
+  """Calls a function of `[batch, ...]` batch by batch, and joins what it returns.
 
   Args:
-    function: from a `Tensor` to a nest of `Tensor`s whose first axis is the batch.
+    function: from a `Tensor` to a nest of `Tensor`s whose first axis is the batch,
+      such as a `OneTrace`, which all data sets should share.
     x: array of examples.
 
   Returns:
     Nest of arrays.
   """
-  traced = OneTrace(function)
   parts = [
     tf.nest.map_structure(
-      lambda part: part.numpy(), traced(x[start : start + _BATCH_SIZE])
+      lambda part: part.numpy(), function(x[start : start + _BATCH_SIZE])
     )
     for start in range(0, len(x), _BATCH_SIZE)
   ]

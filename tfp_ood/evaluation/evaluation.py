@@ -3,6 +3,7 @@
 """What scores make of data sets under a model."""
 
 import dataclasses
+import functools
 import math
 import os
 import typing
@@ -28,13 +29,26 @@ _QUANTILES = np.linspace(0.0, 1.0, 101)
 _FILE = 'evaluation.npz'
 
 
+def _made_once(table):
+  """Makes a table without arguments a method that remembers it."""
+
+  @functools.wraps(table)
+  def remembered(self):
+    if table.__name__ not in self._tables:
+      self._tables[table.__name__] = table(self)
+    return self._tables[table.__name__]
+
+  return remembered
+
+
 @dataclasses.dataclass
 class Evaluation:
   """Statistics and scores of data sets by name, and the tables made of them.
 
   `evaluate` makes one; `load` reads what `save` wrote. Tables are functions of what
   is here: AUROCs and other metrics are of the in-distribution data set against
-  another, with intervals over the examples; the model is taken as fixed.
+  another, with intervals over the examples; the model is taken as fixed. Tables are
+  made when they are first asked for: the arrays are not to be changed.
 
   Attributes:
     in_distribution: `str`, the name of the in-distribution data set.
@@ -88,6 +102,9 @@ class Evaluation:
   make_detector: typing.Callable | None = dataclasses.field(
     default=None, repr=False
   )
+  _tables: dict = dataclasses.field(
+    default_factory=dict, init=False, repr=False, compare=False
+  )
 
   @property
   def baseline(self):
@@ -133,6 +150,7 @@ class Evaluation:
 
   # ---------------------------------------------------------------------- tables
 
+  @_made_once
   def aurocs(self):
     """AUROCs of all scores.
 
@@ -149,6 +167,7 @@ class Evaluation:
       for score, values in self.scores.items()
     }
 
+  @_made_once
   def metrics(self):
     """All other metrics: `dict` by score, data set out of distribution, metric."""
     return {
@@ -189,6 +208,7 @@ class Evaluation:
       if values is not first
     }
 
+  @_made_once
   def calibration(self):
     """Whether p-values are what they say.
 
@@ -243,6 +263,7 @@ class Evaluation:
       if 'log_prob' in by_name
     }
 
+  @_made_once
   def typicality(self):
     """Typicality tests of batches.
 
@@ -360,7 +381,7 @@ class Evaluation:
     fields = {
       field.name: getattr(self, field.name)
       for field in dataclasses.fields(self)
-      if field.name != 'make_detector'
+      if field.init and field.name != 'make_detector'
     }
     sections = [section.tree() for section in self.sections]
     reporting.write_tree(

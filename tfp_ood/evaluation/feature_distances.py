@@ -14,6 +14,7 @@ import tf_keras
 
 from tfp_ood import networks, reporting, stats, training
 from tfp_ood._batches import images_of
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.evaluation import _data
 
 __all__ = ['feature_classifier', 'feature_distances']
@@ -122,11 +123,11 @@ def feature_distances(classifier, accuracy, reference, others):
   )
   network = tf_keras.Model(classifier.input, pooled)
 
+  of_images = OneTrace(lambda x: network(tf.cast(x, tf.float32) / 127.5 - 1.0))
+
   def features(batches):
     images = np.concatenate([np.asarray(images_of(batch)) for batch in batches])
-    return _data.in_batches(
-      lambda x: network(tf.cast(x, tf.float32) / 127.5 - 1.0), images
-    )
+    return _data.in_batches(of_images, images)
 
   references = features(reference)
   found = {name: features(batches) for name, batches in others.items()}

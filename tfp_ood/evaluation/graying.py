@@ -3,13 +3,14 @@
 """How the likelihood of images changes while they lose their contrast."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfp_ood import _protocol, reporting, stats
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.evaluation import _data
 from tfp_ood.evaluation.evaluation import mean_and_error
 
 __all__ = ['graying']
-
 
 _FACTORS = tuple(np.linspace(0.0, 1.0, 11).tolist())
 
@@ -44,16 +45,12 @@ def graying(distribution, dataset, factors=_FACTORS, max_examples=500):
   images = _data.first_examples(dataset, max_examples)
   size = _protocol.event_shape(distribution).num_elements()
 
-  def log_prob(images, factor):
-    return _protocol.log_prob(distribution, _data.grayed(images, factor))
-
-  def log_probs(images):
-    return [log_prob(images, factor) for factor in factors]
-
-  means = [
-    mean_and_error(stats.bits_per_dim(values.astype(np.float64), size))
-    for values in _data.in_batches(log_probs, images)
-  ]
+  log_prob = OneTrace(lambda x: _protocol.log_prob(distribution, x))
+  means = []
+  for factor in factors:
+    gray = np.asarray(_data.grayed(tf.constant(images), factor))
+    values = _data.in_batches(log_prob, gray).astype(np.float64)
+    means.append(mean_and_error(stats.bits_per_dim(values, size)))
   section = reporting.Section(
     'Graying: one weird trick to raise the likelihood',
     {'factor': list(factors), 'bits_per_dim': means},

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_ood import reporting, stats
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.evaluation import _data
 from tfp_ood.evaluation._text import with_deviation
 
@@ -195,9 +196,10 @@ def _mean_switches(model, datasets, max_examples):
       [_mean_event(tf.cast(g > 0, g.dtype)) for g in features], axis=-1
     )
 
+  traced = OneTrace(of_images)
   return {
     name: _data.in_batches(
-      of_images, _data.first_examples(dataset, max_examples)
+      traced, _data.first_examples(dataset, max_examples)
     ).mean(axis=0)
     for name, dataset in datasets.items()
   }
@@ -242,10 +244,12 @@ def rendering_labels(models, datasets, shown, seed=0, max_examples=2_000):
     name: _data.first_examples(dataset, max_examples)
     for name, dataset in datasets.items()
   }
-  values = {
-    run: {name: _latents_by_label(model, x, seed) for name, x in images.items()}
-    for run, model in models.items()
-  }
+  values = {}
+  for run, model in models.items():
+    latents = _latents_by_label(model, seed)
+    values[run] = {
+      name: _data.in_batches(latents, x) for name, x in images.items()
+    }
   in_distribution = shown[0]
   others = [name for name in datasets if name != in_distribution]
 
@@ -317,8 +321,11 @@ def _labels(logits, seed):
   }
 
 
-def _latents_by_label(model, images, seed):
-  """The latent term, relative to the mode of the prior, with three labels."""
+def _latents_by_label(model, seed):
+  """Returns the function of images that is their latent term with three labels.
+
+  The term is relative to the mode of the prior.
+  """
   network = model.network
   biases, _ = network.biases()
 
@@ -341,7 +348,7 @@ def _latents_by_label(model, images, seed):
       for which, labels in _labels(propagated.logits, seed).items()
     }
 
-  return _data.in_batches(of_images, images)
+  return OneTrace(of_images)
 
 
 def exciting_features(model, datasets, seed=0, max_examples=2_000):
@@ -396,7 +403,8 @@ def exciting_features(model, datasets, seed=0, max_examples=2_000):
     name: _data.first_examples(dataset, max_examples)
     for name, dataset in datasets.items()
   }
-  found = {name: _data.in_batches(excitement, x) for name, x in images.items()}
+  traced = OneTrace(excitement)
+  found = {name: _data.in_batches(traced, x) for name, x in images.items()}
   section = reporting.Section('What excites features')
   for layer, indices in enumerate(chosen):
     rows = []

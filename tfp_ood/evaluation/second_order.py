@@ -5,6 +5,7 @@
 import numpy as np
 
 from tfp_ood import _protocol, reporting, stats
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.evaluation import _data
 from tfp_ood.evaluation.constant_volume import (
   constant_volume_second_order_difference,
@@ -87,7 +88,7 @@ def second_order(
   )
   some = _data.first_examples(inside, _NUM_GRAYED)
   log_prob[grayed] = _data.in_batches(
-    lambda x: _protocol.log_prob(distribution, x), some
+    OneTrace(lambda x: _protocol.log_prob(distribution, x)), some
   )
   others = {grayed: inside} | {
     name: datasets[name] for name in evaluation.out_of_distribution

@@ -86,13 +86,19 @@ _DEFAULT = 'default'
 
 
 def _run(run, train, has_prior):
-  """Trains an autoencoder and analyzes bound, latent space and samples."""
-  asked, numbers = run.evaluation, []
+  """Trains an autoencoder and analyzes it."""
   model, record = train(run)
   if not run.is_chief:
     return None
-  folder = os.path.join(run.folder, 'saved_model')
-  training.export_saved_model(model, folder)
+  training.export_saved_model(model, os.path.join(run.folder, 'saved_model'))
+  found = _analyzed(run, model, has_prior)
+  found.add(evaluation.training_curves({'model': record}))
+  return found, _DEFAULT
+
+
+def _analyzed(run, model, has_prior):
+  """Evaluates a model, and adds what is to see of latent space and samples."""
+  asked, numbers = run.evaluation, []
   if has_prior:
     first, *numbers = map(int, asked['num_importance_samples'])
     model = model.copy(
@@ -131,9 +137,7 @@ def _run(run, train, has_prior):
   _add_distances(found, run, model, samplers if has_prior else {}, shown)
   spaces = ('latent', 'latent_adapted')
   found.add(evaluation.latent_space(model, found, run.datasets, spaces))
-  found.add(evaluation.extreme_images(found, run.compared, elbo))
-  found.add(evaluation.training_curves({'model': record}))
-  return found, _DEFAULT
+  return found.add(evaluation.extreme_images(found, run.compared, elbo))
 
 
 def _check(num_importance_samples, **_):
