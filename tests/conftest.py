@@ -21,11 +21,12 @@ def pytest_collection_finish(session):
   gc.freeze()
 
 
-@pytest.fixture(scope='session', autouse=True)
-def _small_figures():
-  """Draws the figures of reports with fewer dots, which takes less time."""
+@pytest.fixture(scope='module', autouse=True)
+def _small_figures(request):
+  """Draws figures with fewer dots, which takes less time, where they are not tested."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(report, '_DOTS_PER_INCH', 40)
+    if 'reporting' not in request.path.parts:
+      patch.setattr(report, '_DOTS_PER_INCH', 40)
     yield
 
 

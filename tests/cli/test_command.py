@@ -181,6 +181,7 @@ def test_models_that_are_none_are_told(place, tmp_path, capsys):
   assert 'not a whole file' in _refusal([*argv, f'--model={path}'], capsys)
 
 
+@pytest.mark.slow
 def test_a_classifier_beside_the_model(place, tmp_path, capsys):
   arguments = {'input_shape': list(SHAPE), 'width': 0.1}
   network = networks.small_resnet(**arguments)

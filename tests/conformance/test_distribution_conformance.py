@@ -114,9 +114,9 @@ def test_uncovered_reports_a_class_without_an_entry():
   [
     pytest.param(
       name,
-      marks=[pytest.mark.slow]
-      if name not in _THOROUGH or name in _LONG
-      else [],
+      marks=[pytest.mark.exhaustive]
+      if name in _LONG
+      else [pytest.mark.slow] * (name not in _THOROUGH),
     )
     for name in MODELS
   ],
@@ -278,7 +278,7 @@ def test_xla_gives_the_same_log_prob(name):
 @pytest.mark.parametrize(
   'name',
   [
-    pytest.param(name, marks=[pytest.mark.slow] if name in _LONG else [])
+    pytest.param(name, marks=[pytest.mark.exhaustive] if name in _LONG else [])
     for name in OTHERS
   ],
 )

@@ -285,6 +285,7 @@ def test_what_is_saved_is_loaded(tmp_path):
   assert [path.name for path in tmp_path.iterdir() if path.name[0] == '.'] == []
 
 
+@pytest.mark.slow
 def test_reports_of_what_was_loaded_are_the_same(tmp_path):
   saved = _with_section()
   saved.save(tmp_path)

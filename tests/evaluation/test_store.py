@@ -144,6 +144,7 @@ def test_statistics_of_other_weights_are_computed_anew(runs):
   runs.expect(inside=['log_prob'], far=['log_prob'])
 
 
+@pytest.mark.exhaustive
 def test_other_settings_are_other_models(runs):
   images = np.random.default_rng(0).integers(0, 256, [8, 4, 4, 3])
   runs.data = {'inside': images.astype(np.uint8), 'far': 255 - images}

@@ -8,7 +8,7 @@ import numpy as np
 import processes
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 _SCRIPT = (
   processes.TRAINING

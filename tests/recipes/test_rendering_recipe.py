@@ -149,7 +149,7 @@ def test_results_over_runs(run):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_what_is_trained_is_not_trained_again(run, tmp_path, capsys):
   finished, _ = run
   folder = tmp_path / 'run'

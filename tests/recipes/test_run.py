@@ -256,6 +256,7 @@ def test_other_settings_in_the_same_folder_are_refused(folder):
     run.run()
 
 
+@pytest.mark.slow
 def test_one_more_score_trains_nothing(folder, capsys):
   trained = (folder / 'weights.index').stat().st_mtime_ns
   before = reporting.read_results(folder / 'results.json')

@@ -560,7 +560,7 @@ def test_flow_agrees_with_its_hessian_by_brute_force():
     assert abs(terms.covariance - expected) < 3.0 * error
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_flow_agrees_with_its_hessian_from_examples():
   random = np.random.default_rng(9)
   in_examples = random.uniform(0.0, 255.0, [20, *_FLOW_SHAPE])
@@ -577,7 +577,7 @@ def test_flow_agrees_with_its_hessian_from_examples():
   )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_flow_in_float32():
   np.testing.assert_allclose(
     _flow_difference(tf.float32).difference,

@@ -310,6 +310,7 @@ def test_an_interrupted_run_ends_where_it_would_have(tmp_path, ema_momentum):
   )
 
 
+@pytest.mark.exhaustive
 def test_a_flow_resumes_with_its_weights_and_its_noise(tmp_path):
   dataset = helpers.batches(helpers.smooth_images(16, [4, 4, 1]), 8)
 

@@ -251,7 +251,7 @@ def test_distributions_of_tfp_train_as_they_are(dtype):
   )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_pixel_cnn_trains_as_it_is():
   network = tfd.PixelCNN(
     _SHAPE,

@@ -43,6 +43,7 @@ def _break_saving(monkeypatch):
   monkeypatch.setattr(tf.saved_model, 'save', save)
 
 
+@pytest.mark.slow
 def test_the_loaded_model_scores_alike(tmp_path):
   flow = tfp_ood.distributions.glow(
     _SHAPE, num_levels=1, num_steps=1, hidden_channels=2, recompute=False

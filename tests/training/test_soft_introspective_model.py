@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras
 import training_helpers as helpers
+from tiers import few
 
 import tfp_ood
 
@@ -169,10 +170,10 @@ def _numeric_gradients(function, parameters):
   return gradients
 
 
+@pytest.mark.parametrize('has_fakes', few([True, False], 1))
 @pytest.mark.parametrize(
-  'has_fakes', [True, pytest.param(False, marks=pytest.mark.slow)]
+  'rates', few([(0.5, 20.0), (0.5, 0.0), (0.0, 20.0)], 1)
 )
-@pytest.mark.parametrize('rates', [(0.5, 0.0), (0.0, 20.0), (0.5, 20.0)])
 def test_a_step_descends_each_loss_in_its_own_variables(rates, has_fakes):
   model = _linear(
     _sgds(*rates),
@@ -302,6 +303,7 @@ def test_a_strategy_changes_nothing(trained):
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
   'options',
   [
@@ -374,9 +376,8 @@ def test_a_step_that_is_not_finite_is_skipped_once():
   assert np.isnan(model.fit(dataset, verbose=0).history['encoder_loss'])
 
 
-@pytest.mark.parametrize(
-  'ema_momentum', [None, pytest.param(0.8, marks=pytest.mark.slow)]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize('ema_momentum', few([None, 0.8], 1))
 def test_resuming_gives_the_weights_of_an_uninterrupted_run(
   tmp_path, ema_momentum
 ):

@@ -203,6 +203,7 @@ def test_an_autoencoder_trains_too():
   np.testing.assert_array_equal(history.history['kl'], 0)
 
 
+@pytest.mark.exhaustive
 def test_resuming_gives_the_weights_of_an_uninterrupted_run(tmp_path):
   # Keras starts a data set anew: its batches are all alike.
   dataset = tf.data.Dataset.from_tensors(_images(16)).repeat(4)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
+from tiers import few
 
 from tfp_ood import bijectors, networks
 from tfp_ood.distributions.variational.conditional_couplings import (
@@ -71,7 +72,7 @@ def _one_by_one(direction, images, contexts):
 
 
 @pytest.mark.parametrize('direction', list(_DIRECTIONS))
-@pytest.mark.parametrize('number', [1, 2, 3])
+@pytest.mark.parametrize('number', few([2, 1, 3], 1))
 @pytest.mark.parametrize(
   'batch_shape',
   [[1], ['number'], [4, 1], [4, 'number'], [1, 1], [2, 3, 1]],

@@ -168,7 +168,7 @@ def test_the_decoder_starts_normal():
 # ------------------------------------------------------------ as a distribution
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_log_prob_is_a_function_of_the_image():
   model = _model()
   images = _images(7)
@@ -257,7 +257,7 @@ def test_samples_and_reconstructions_are_images():
   )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_optimized_bound_is_no_lower():
   model = _model()
   images = _images(4)
@@ -267,7 +267,7 @@ def test_the_optimized_bound_is_no_lower():
   assert (gain.numpy() > 0.01).any()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_training_lowers_the_loss():
   model = tfp_ood.training.VariationalModel(_make())
   model.compile(tfp_ood.training.adam(1e-2))

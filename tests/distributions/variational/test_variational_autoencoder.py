@@ -727,6 +727,7 @@ def test_the_noise_of_an_image_is_its_own(number):
   assert stats.kstest(every, 'norm').pvalue > 1e-3
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('number', [1, 5])
 def test_the_mean_moves_with_the_seed_as_its_standard_error_says(number):
   linear = _Linear(spread=1.5)

@@ -14,6 +14,7 @@ from scipy import stats as scipy_stats
 from sklearn import covariance, preprocessing
 from stats import counting_models
 from stats.decisions import detectors
+from tiers import few
 
 import tfp_ood
 from tfp_ood import stats
@@ -261,7 +262,7 @@ def test_a_layer_that_says_nothing_is_named():
 # ------------------------------------------------------------ an autoencoder
 
 
-@pytest.mark.parametrize('name', list(detectors.AUTOENCODER_SCORES))
+@pytest.mark.parametrize('name', few(detectors.AUTOENCODER_SCORES, 4))
 def test_an_autoencoder_detects(name):
   detector, images = detectors.of_autoencoder(name), detectors.images(9, 4)
   model = detectors.shared_autoencoder()
@@ -378,7 +379,7 @@ def test_an_exported_detector_of_sequences_takes_them(tmp_path):
 # -------------------------------------------- a model that knows nothing of this
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_pixel_cnn_of_tfp_is_tested(tmp_path):
   detector, images = detectors.of_pixel_cnn(), detectors.images(9, 4)[..., :1]
   model = detectors.pixel_cnn()
@@ -404,7 +405,7 @@ def test_a_pixel_cnn_of_tfp_is_tested(tmp_path):
   np.testing.assert_array_equal(other.p_value(images), p_values)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_exported_detector_of_a_pixel_cnn_takes_images(tmp_path):
   detector, images = detectors.of_pixel_cnn(), detectors.images(9, 4)[..., :1]
   detector.export_saved_model(tmp_path / 'detector')
@@ -493,6 +494,7 @@ def _of_own_statistics(weight=1.0, level=100.0):
   )
 
 
+@pytest.mark.slow
 def test_statistics_of_ones_own_are_tested_saved_and_exported(tmp_path):
   detector, images = _of_own_statistics(), detectors.images(9, 4)
   detector.fit(detectors.images(40, 2))
@@ -540,6 +542,7 @@ def _two_views(seed):
   )
 
 
+@pytest.mark.slow
 def test_two_views_of_an_image_are_combined_saved_and_exported(tmp_path):
   detector, images = _two_views(seed=1), detectors.images(9, 4)
   detector.fit(detectors.images(60, 2))

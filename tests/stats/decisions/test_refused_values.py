@@ -118,6 +118,7 @@ def test_a_detector_refuses_what_is_no_image(name):
   np.testing.assert_array_equal(detector.calibration_scores, before)
 
 
+@pytest.mark.slow
 @every_model
 def test_a_detector_refuses_what_is_no_image_in_a_function(name):
   detector = _DETECTORS[name]()
