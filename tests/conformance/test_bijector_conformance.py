@@ -278,6 +278,7 @@ def test_unknown_batch_size_is_traced_once(name, direction):
   assert log_det_shape.as_list() == [None]
 
 
+@pytest.mark.exhaustive
 @every_bijector
 def test_maps_over_a_data_set_with_a_ragged_last_batch(name):
   function, _ = _traced(name, INVERSE)

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from conformance.distribution_registry import MODELS, images, uniform
 from scipy import stats
+from tiers import few
 
 import tfp_ood
 from tfp_ood import _content_noise
@@ -204,7 +205,7 @@ def test_a_seed_draws_noise_for_every_image():
 
 
 @pytest.mark.parametrize(
-  'key', ['glow', 'flow_of_tfp_parts', 'glow_of_five_bits']
+  'key', few(['glow', 'flow_of_tfp_parts', 'glow_of_five_bits'], 1)
 )
 def test_the_fixed_noise_is_a_typical_draw(key):
   flow = _distribution(key)
@@ -220,6 +221,7 @@ def test_the_fixed_noise_is_a_typical_draw(key):
   assert (draws.std(axis=0) / _SIZE / math.log(2) < 0.1).all()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('key', ['glow', 'flow_of_tfp_parts'])
 def test_the_mean_moves_with_the_seed_as_its_standard_error_says(key):
   number, num_seeds = 256, 24

@@ -216,7 +216,7 @@ def test_a_classifier_takes_the_steps_of_keras(library, frozen):
 
 
 @both_libraries
-@pytest.mark.parametrize('run_eagerly', [True, False])
+@pytest.mark.parametrize('run_eagerly', few([False, True], 1))
 def test_a_classifier_learns_to_render(library, run_eagerly):
   network = _classifier(library)
   model = tfp_ood.training.RenderingModel(

@@ -219,6 +219,7 @@ def test_the_divergence_counts_once():
   )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('full', [False, True])
 def test_the_closed_form_divergence_equals_monte_carlo(full):
   linear = _Linear(spread=1.5, bias=0.5, full=full)
@@ -375,6 +376,7 @@ def test_optimized_is_never_below_log_prob(full):
     np.testing.assert_allclose(none, vae.log_prob(images), rtol=1e-12)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
   'full', [False, pytest.param(True, marks=pytest.mark.slow)]
 )
