@@ -118,6 +118,26 @@ def _glow(**kwargs):
   return distributions.glow(IMAGE_SHAPE, **_GLOW, **kwargs)
 
 
+def _pixel_cnn(num_values=256, is_thorough=False, **kwargs):
+  return Model(
+    lambda: distributions.pixel_cnn(
+      IMAGE_SHAPE,
+      num_values=num_values,
+      **{
+        'num_components': 2,
+        'num_filters': 4,
+        'num_blocks': 1,
+        'num_levels': 2,
+        **kwargs,
+      },
+      seed=1,
+    ),
+    frozenset({'PixelCnn', 'pixel_cnn'}),
+    num_values=num_values,
+    is_thorough=is_thorough,
+  )
+
+
 def _of_bijector(bijector, **kwargs):
   return distributions.ImageFlow(bijector, IMAGE_SHAPE, **kwargs)
 
@@ -270,6 +290,10 @@ MODELS = {
     is_thorough=True,
   ),
   'autoencoder': _autoencoder('autoencoder', 'Autoencoder', is_thorough=True),
+  'pixel_cnn': _pixel_cnn(is_thorough=True),
+  'pixel_cnn_categorical': _pixel_cnn(
+    num_values=8, likelihood='categorical', num_levels=1
+  ),
   'rendering_model': Model(
     lambda: _rendering_model(False),
     frozenset({'NeuralRenderingModel'}),

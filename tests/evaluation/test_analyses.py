@@ -109,6 +109,60 @@ def _quadratic():
   return _Quadratic(generator.uniform(0.5, 1.5, _SHAPE) / 1e4)
 
 
+# -------------------------------------------------------------------------- maps
+
+
+@pytest.mark.parametrize('with_background', [False, True])
+def test_likelihood_maps_sum_to_what_the_images_are_sorted_by(with_background):
+  model, background = (
+    tfp_ood.distributions.pixel_cnn(
+      _SHAPE, num_filters=4, num_blocks=1, num_levels=1, seed=seed
+    )
+    for seed in (0, 1)
+  )
+  datasets = _datasets()
+  others = {'background': background} if with_background else {}
+  scores = {'likelihood': tfp_ood.stats.NegativeLogLikelihood()}
+  if with_background:
+    scores['ratio'] = tfp_ood.stats.LikelihoodRatio()
+  found = analyses.evaluate(
+    model,
+    scores,
+    {'test': datasets['test']},
+    {'far': datasets['far']},
+    verbose=False,
+    **others,
+  )
+  shown = {name: datasets[name] for name in ('test', 'far')}
+  section = analyses.likelihood_maps(found, model, shown, count=3, **others)
+  figures = _figures(section)
+  assert list(figures) == [
+    f'{name}_maps_{extreme}_likely'
+    for name in shown
+    for extreme in ('most', 'least')
+  ]
+  for name in shown:
+    score = found.scores['ratio' if with_background else 'likelihood'][name]
+    for extreme, expected in (
+      ('most', np.sort(-score)[::-1][:3]),
+      ('least', np.sort(-score)[:3]),
+    ):
+      arguments = figures[f'{name}_maps_{extreme}_likely']
+      maps = arguments['maps_by_name']
+      assert len(maps) == (3 if with_background else 1)
+      last = list(maps.values())[-1]
+      np.testing.assert_allclose(
+        last.sum((1, 2)), expected, rtol=1e-3, atol=0.1
+      )
+      np.testing.assert_allclose(
+        model.log_prob_map(arguments['images']),
+        maps['log-probability'],
+        rtol=1e-4,
+        atol=1e-4,
+      )
+  _draw(section)
+
+
 # ------------------------------------------------------------------------ images
 
 

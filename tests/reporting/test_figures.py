@@ -359,6 +359,36 @@ def test_image_grid_refuses_other_numbers():
     reporting.image_grid(images, 2, captions=['a'])
 
 
+# --- heat maps ----------------------------------------------------------------
+
+
+def test_heat_maps_are_below_their_images():
+  generator = np.random.default_rng(0)
+  images = generator.integers(0, 256, (3, 4, 6, 1), dtype=np.uint8)
+  maps = {name: generator.normal(size=[3, 4, 6]) for name in ('one', 'other')}
+  maps['other'][1, 2, 3] = 1e6  # Alone, it does not set the scale.
+  figure = reporting.heat_maps(images, maps, captions=['1', '2', '3'])
+  grid = np.reshape(figure.axes[:9], [3, 3])
+  assert [axis.get_title() for axis in grid[0]] == ['1', '2', '3']
+  for axis, image in zip(grid[0], images, strict=True):
+    drawn = axis.images[0].get_array()
+    np.testing.assert_array_equal(drawn, np.broadcast_to(image, (4, 6, 3)))
+  for row, (name, values) in zip(grid[1:], maps.items(), strict=True):
+    assert row[0].get_title(loc='left') == name
+    limits = {axis.images[0].get_clim() for axis in row}
+    assert limits == {tuple(np.percentile(values, [1, 99]))}
+    for axis, expected in zip(row, values, strict=True):
+      np.testing.assert_array_equal(axis.images[0].get_array(), expected)
+
+
+def test_heat_maps_refuse_other_shapes():
+  images = np.zeros((2, 4, 4, 3), np.uint8)
+  with pytest.raises(ValueError, match=r"\['x'\]` must have shape \[2, 4, 4\]"):
+    reporting.heat_maps(images, {'x': np.zeros([2, 4])})
+  with pytest.raises(TypeError, match='must be uint8'):
+    reporting.heat_maps(images / 255, {})
+
+
 # --- curves -------------------------------------------------------------------
 
 

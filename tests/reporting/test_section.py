@@ -88,7 +88,9 @@ def test_refuses_what_it_could_not_draw_again():
 
   section = reporting.Section('Figures')
   for other in (curve, np.sum):
-    with pytest.raises(ValueError, match='must be one of curve, histogram'):
+    with pytest.raises(
+      ValueError, match='must be one of curve, heat_maps, histogram'
+    ):
       section.add_figure('name', other, 'caption', x=[1])
 
 

@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of images, and the priors, posteriors and likelihoods they are made of."""
 
+from tfp_ood.distributions.autoregressive.pixel_cnn import (
+  PixelCnn,
+  pixel_cnn,
+)
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
@@ -66,6 +70,7 @@ __all__ = [
   'LogProbTerms',
   'NeuralRenderingModel',
   'PixelCategorical',
+  'PixelCnn',
   'RawPixelDistribution',
   'RenderingInference',
   'RenderingTerms',
@@ -79,6 +84,7 @@ __all__ = [
   'glow',
   'learned_normal',
   'normal_mixture_prior',
+  'pixel_cnn',
   'pixel_likelihood',
   'posterior_layer',
   'variational_autoencoder',

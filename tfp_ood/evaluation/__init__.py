@@ -19,6 +19,7 @@ from tfp_ood.evaluation.latent_space import (
   latent_space,
   reconstructions,
 )
+from tfp_ood.evaluation.likelihood_maps import likelihood_maps
 from tfp_ood.evaluation.other_model import other_model
 from tfp_ood.evaluation.rendering import (
   exciting_features,
@@ -43,6 +44,7 @@ __all__ = [
   'feature_distances',
   'graying',
   'latent_space',
+  'likelihood_maps',
   'other_model',
   'over_runs',
   'reconstructions',

@@ -22,6 +22,11 @@ from tfp_ood.networks.piecewise_linear import (
   Propagated,
   Rendered,
 )
+from tfp_ood.networks.pixel_cnn_network import PixelCnnNetwork
+from tfp_ood.networks.shifted_convolution import (
+  ShiftedConvolution,
+  ShiftedTransposedConvolution,
+)
 from tfp_ood.networks.switch_layer import SwitchLayer
 from tfp_ood.networks.template_gain import TemplateGain
 from tfp_ood.networks.tracking import trackable_parts
@@ -32,8 +37,11 @@ __all__ = [
   'FunctionNetwork',
   'ImageClassifier',
   'PiecewiseLinearNetwork',
+  'PixelCnnNetwork',
   'Propagated',
   'Rendered',
+  'ShiftedConvolution',
+  'ShiftedTransposedConvolution',
   'SwitchLayer',
   'TemplateGain',
   'ZeroConvolution',

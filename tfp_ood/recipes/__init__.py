@@ -10,6 +10,7 @@ from tfp_ood.recipes.autoencoders import (
   variational_autoencoder,
 )
 from tfp_ood.recipes.flows import constant_volume_glow, glow
+from tfp_ood.recipes.pixel_cnns import pixel_cnn
 from tfp_ood.recipes.recipe import (
   PRESETS,
   Builder,
@@ -34,6 +35,7 @@ __all__ = [
   'flow_variational_autoencoder',
   'glow',
   'neural_rendering_model',
+  'pixel_cnn',
   'soft_introspective_autoencoder',
   'variational_autoencoder',
 ]
@@ -43,6 +45,7 @@ RECIPES = {
   'glow': glow,
   'cv_glow': constant_volume_glow,
   'nrm': neural_rendering_model,
+  'pixel_cnn': pixel_cnn,
   'autoencoder': autoencoder,
   'vae': variational_autoencoder,
   'beta_vae': beta_variational_autoencoder,

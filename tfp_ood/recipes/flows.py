@@ -8,13 +8,13 @@ import os
 import tensorflow as tf
 
 from tfp_ood import (
-  datasets,
   distributions,
   evaluation,
   pretrained,
   stats,
   training,
 )
+from tfp_ood.recipes import _likelihoods
 from tfp_ood.recipes.recipe import Builder, Recipe, Setting
 
 __all__ = ['constant_volume_glow', 'glow']
@@ -23,35 +23,9 @@ _SETTINGS = {
   'num_levels': Setting(3, 'Scales of the flow; images of 28 x 28 have 2.'),
   'num_steps': Setting((4, 8, 32), 'Steps of each scale.'),
   'hidden_channels': Setting((32, 128, 512), 'Width of the coupling networks.'),
-  'batch_size': Setting(64, 'Examples of a training step.'),
-  'learning_rate': Setting(
-    1e-3, "Adam's rate, after a warm-up; minutes end with a rate of zero."
-  ),
-  'mirror': Setting(False, 'Whether to mirror every other training image.'),
-  'train_minutes': Setting(
-    (1.0, 30.0, 0.0), 'Minutes of training.', minimum=0, instead_of='epochs'
-  ),
-  'epochs': Setting(
-    (0, 0, 250),
-    'Epochs of training, in the place of minutes.',
-    minimum=0,
-    instead_of='train_minutes',
-  ),
-  'precision': Setting(
-    'float32', 'Of the convolutions.', choices=('float32', 'bfloat16')
-  ),
-  'seed': Setting(0, 'Seed of weights, data order and noise.'),
+  **_likelihoods.TRAINING_SETTINGS,
 }
-_SCORES = {
-  'negative_log_likelihood': stats.NegativeLogLikelihood,
-  'typicality': stats.Typicality,
-  'likelihood_ratio': stats.LikelihoodRatio,
-  'waic': stats.Waic,
-  'input_complexity': stats.InputComplexity,
-  'input_complexity_best': functools.partial(
-    stats.InputComplexity, 'compressed_bits_per_dim'
-  ),
-  'score_norm': stats.ScoreNorm,
+_SCORES = _likelihoods.SCORES | {
   'density_of_states_kde': functools.partial(
     stats.DensityOfStates, method='kde'
   ),
@@ -74,12 +48,7 @@ _EVALUATION_SETTINGS = {
     'background model, waic an ensemble.',
     choices=tuple(_SCORES),
   ),
-  'mutation_rate': Setting(0.1, 'Share mutated in background training images.'),
-  'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
-  'background_dataset': Setting('', 'Other data for the background model.'),
-  'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
-  'ensemble_size': Setting(4, 'Number of models for waic.', minimum=2),
-  'ensemble_minutes': Setting(0.0, 'Their minutes, if not those of the model.'),
+  **_likelihoods.EVALUATION_SETTINGS,
   'bundled': Setting(
     ('cifar10', '', ''),
     'Also score the data by the Glow that comes with the library with these '
@@ -91,48 +60,21 @@ _EVALUATION_SETTINGS = {
     'Predict from second moments how likelihoods differ. Takes minutes.',
   ),
 }
-_MAX_SKIPPED_STEPS = 10
-_WARMUP_STEPS = 100
 _NUM_BUNDLED = 500
 
 
 def _run(run, make):
   """Trains a flow and what its scores need, and analyzes them."""
-  asked, config = run.evaluation, run.model
-  # The likelihood stands beside every remedy, and the best one is exported.
-  names = dict.fromkeys([*_DEFAULT_SCORES[:1], *asked['scores']])
-  if 'likelihood_ratio' in names and asked['background_dataset']:
-    # An unknown name is told before anything is trained.
-    run.load('train', asked['background_dataset'])
-  flow, records = _trained(run, make, '', config)
-  options, records = {}, {'model': records}
-  minutes = config['train_minutes']
-  if 'likelihood_ratio' in names:
-    changes = {
-      key: asked[key]
-      for key in ('mutation_rate', 'weight_decay', 'background_dataset')
-    }
-    changes['train_minutes'] = asked['background_minutes'] or minutes
-    options['background'], records['background'] = _trained(
-      run, make, 'background', config | changes
-    )
-  if 'waic' in names:
-    options['ensemble'] = []
-    for number in range(1, asked['ensemble_size'] + 1):
-      changes = {
-        'seed': config['seed'] + number,
-        'train_minutes': asked['ensemble_minutes'] or minutes,
-      }
-      name = f'ensemble_{number}'
-      member, records[name] = _trained(run, make, name, config | changes)
-      options['ensemble'].append(member)
+  make_flow = functools.partial(_make, run, make)
+  flow, others, records = _likelihoods.train_with_others(run, make_flow)
   if not run.is_chief:
     return None
   training.export_saved_model(flow, os.path.join(run.folder, 'saved_model'))
-  return _evaluated(run, make, flow, names, records, options), _DEFAULT
+  found = _evaluated(run, make_flow, flow, others)
+  return found.add(evaluation.training_curves(records)), _DEFAULT
 
 
-def _evaluated(run, make, flow, names, records, options):
+def _evaluated(run, make_flow, flow, others):
   is_constant_volume = flow.bijector.is_constant_jacobian
   # The volume of a constant-volume flow says nothing of an image.
   states = [
@@ -144,7 +86,7 @@ def _evaluated(run, make, flow, names, records, options):
     name: _SCORES[name](statistics=states)
     if name.startswith('density_of_states')
     else _SCORES[name]()
-    for name in names
+    for name in _likelihoods.names_of_scores(run)
   }
   scores[_DEFAULT] = stats.default_score(flow)
   upside_down = run.load(
@@ -158,13 +100,13 @@ def _evaluated(run, make, flow, names, records, options):
     scores,
     keep=('log_prob', 'density', 'volume'),
     recommended=_DEFAULT,
-    **options,
+    **others,
   )
-  if 'ensemble' in options:
+  if 'ensemble' in others:
     found.add(evaluation.ensemble_parts(found))
   if run.evaluation['second_order']:
     # Second derivatives deserve full precision, however the flow was trained.
-    precise = _make(run, make, run.model | {'precision': 'float32'})
+    precise = make_flow(run.model | {'precision': 'float32'})
     training.load_weights(precise, os.path.join(run.folder, 'weights'))
     found.add(
       evaluation.second_order(
@@ -175,8 +117,7 @@ def _evaluated(run, make, flow, names, records, options):
     _add_bundled(run, found)
   found.add(evaluation.samples(flow, seed=run.model['seed']))
   found.add(evaluation.extreme_images(found, run.compared))
-  found.add(evaluation.graying(flow, run.datasets[run.test]))
-  return found.add(evaluation.training_curves(records))
+  return found.add(evaluation.graying(flow, run.datasets[run.test]))
 
 
 def _add_bundled(run, found):
@@ -227,61 +168,6 @@ def _make(run, make, config):
     recompute=run.preset == 'paper',
     compute_dtype=tf.as_dtype(config['precision']),
   )
-
-
-def _trained(run, make, folder, config):
-  by_clock = not config['epochs']
-  with run.strategy.scope():
-    flow = _make(run, make, config)
-    model = training.DistributionModel(
-      flow, seed=config['seed'], max_skipped_steps=_MAX_SKIPPED_STEPS
-    )
-    model.compile(
-      training.adam(
-        config['learning_rate'],
-        warmup_steps=0 if by_clock else _WARMUP_STEPS,
-        global_clipnorm=1.0,
-        ema_momentum=0.99,
-        weight_decay=config.get('weight_decay') or None,
-      )
-    )
-  dataset = run.load(
-    'train',
-    config.get('background_dataset'),
-    shuffle=True,
-    random_transformation=_augmentation(config),
-  )
-  record = run.fit(
-    model,
-    folder,
-    config,
-    {'likelihood': stats.NegativeLogLikelihood()},
-    dataset=dataset,
-    **(
-      {
-        'minutes': config['train_minutes'],
-        'learning_rate': config['learning_rate'],
-        'warmup_steps': _WARMUP_STEPS,
-      }
-      if by_clock
-      else {'epochs': config['epochs']}
-    ),
-  )
-  return flow, record
-
-
-def _augmentation(config):
-  """Returns what is done to training images at random, or `None`."""
-  rate = config.get('mutation_rate')
-  if not (config['mirror'] or rate):
-    return None
-
-  def augment(images, seed):
-    if config['mirror']:
-      images = datasets.crop_and_flip(images, seed, margin=0)
-    return datasets.mutate(images, rate, seed) if rate else images
-
-  return augment
 
 
 def _recipe(title, make):

@@ -6,6 +6,7 @@ from tfp_ood._arrays import read_arrays, write_arrays
 from tfp_ood._files import atomic_write
 from tfp_ood._results import read_results, write_results
 from tfp_ood.reporting.curve_figure import curve
+from tfp_ood.reporting.heat_map_figure import heat_maps
 from tfp_ood.reporting.histogram_figure import histogram_panels, histograms
 from tfp_ood.reporting.image_grid_figure import image_grid
 from tfp_ood.reporting.report import Report
@@ -19,6 +20,7 @@ __all__ = [
   'Section',
   'atomic_write',
   'curve',
+  'heat_maps',
   'histogram_panels',
   'histograms',
   'image_grid',

@@ -5,6 +5,7 @@
 import io
 
 import matplotlib.figure
+import numpy as np
 
 __all__ = [
   'COLORS',
@@ -12,6 +13,7 @@ __all__ = [
   'LINE_STYLES',
   'Figure',
   'add_legend',
+  'checked_images',
   'line_style',
   'new_figure',
   'style_axes',
@@ -89,3 +91,19 @@ def add_legend(figure, axes, characters=_LEGEND_CHARACTERS):
     frameon=False,
     labelcolor=INK,
   )
+
+
+def checked_images(images):
+  """Returns images as an array of pixels, or raises."""
+  images = np.asarray(images)
+  if images.dtype != np.uint8:
+    raise TypeError(
+      f'`images` must be uint8, the pixel values 0..255; got {images.dtype}. '
+      'Round, clip and cast them first.'
+    )
+  if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+    raise ValueError(
+      '`images` must have shape [n, height, width, channels] with 1 or 3 '
+      f'channels and no empty dimension; got {list(images.shape)}.'
+    )
+  return images

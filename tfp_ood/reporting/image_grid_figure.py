@@ -49,7 +49,7 @@ def image_grid(images, num_columns, title=None, captions=None):
   >>> len(figure.axes[0].images)
   5
   """
-  images = _checked_images(images)
+  images = _style.checked_images(images)
   if num_columns < 1:
     raise ValueError(f'`num_columns` must be positive, got {num_columns}.')
   if captions is not None and len(captions) != len(images):
@@ -91,21 +91,6 @@ def image_grid(images, num_columns, title=None, captions=None):
         color=_style.INK,
       )
   return figure
-
-
-def _checked_images(images):
-  images = np.asarray(images)
-  if images.dtype != np.uint8:
-    raise TypeError(
-      f'`images` must be uint8, the pixel values 0..255; got {images.dtype}. '
-      'Round, clip and cast them first.'
-    )
-  if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
-    raise ValueError(
-      '`images` must have shape [n, height, width, channels] with 1 or 3 '
-      f'channels and no empty dimension; got {list(images.shape)}.'
-    )
-  return images
 
 
 def _caption_size(captions, cell_width):

@@ -3,6 +3,7 @@
 """A section of a report, as data."""
 
 from tfp_ood.reporting.curve_figure import curve
+from tfp_ood.reporting.heat_map_figure import heat_maps
 from tfp_ood.reporting.histogram_figure import histogram_panels, histograms
 from tfp_ood.reporting.image_grid_figure import image_grid
 from tfp_ood.reporting.roc_figure import roc_curves
@@ -14,6 +15,7 @@ _FIGURES = {
   figure.__name__: figure
   for figure in (
     curve,
+    heat_maps,
     histogram_panels,
     histograms,
     image_grid,
@@ -78,7 +80,7 @@ class Section:
 
     Args:
       name: `str`, of the figure's own file.
-      figure: the function that draws it: `curve`, `histogram_panels`,
+      figure: the function that draws it: `curve`, `heat_maps`, `histogram_panels`,
         `histograms`, `image_grid`, `roc_curves` or `scatter` of `tfp_ood.reporting`.
       caption: `str`.
       **arguments: what the function takes.

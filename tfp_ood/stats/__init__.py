@@ -12,6 +12,7 @@ from tfp_ood.stats.decisions.conformal import (
   conformal_threshold,
 )
 from tfp_ood.stats.decisions.detector import Detector
+from tfp_ood.stats.decisions.explanation import Explanation
 from tfp_ood.stats.decisions.false_discovery_rate import (
   BenjaminiHochbergResult,
   LondResult,
@@ -113,6 +114,7 @@ __all__ = [
   'Detector',
   'ElboComponent',
   'Energy',
+  'Explanation',
   'FeatureNeighbors',
   'ImageMoments',
   'InputComplexity',

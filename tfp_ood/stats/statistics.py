@@ -32,6 +32,7 @@ class Statistics:
   | `score_norm` | the model | norm of its gradient by the example |
   | others | the model | those of its own `statistics_names` |
   | `background_log_prob` | `background` | log-probability, nats |
+  | `background_log_prob_map` | `background`, if it has `log_prob_map` | that of each element, nats |
   | `ensemble_log_probs` | `ensemble` | log-probabilities, `[batch, members]` |
   | `classifier_logits` | `classifier` | its logits, `[batch, classes]` |
   | `classifier_features` | `classifier` | its features, `[batch, columns]` |
@@ -106,7 +107,11 @@ class Statistics:
     # From names to pairs of a model and the name of its statistic.
     self._of_models = {name: (distribution, name) for name in self._model.names}
     if background is not None:
-      self._of_models['background_log_prob'] = (background, 'log_prob')
+      self._of_models |= {
+        f'background_{name}': (background, name)
+        for name in ('log_prob', 'log_prob_map')
+        if name in ModelStatistics(background).names
+      }
     if classifier is not None:
       self._of_models |= {
         f'classifier_{name}': (classifier, name)

@@ -571,3 +571,52 @@ def test_a_name_that_is_taken_or_unknown_is_refused():
     stats.Detector(
       model, stats.StatisticScore('mine'), statistics={'other': _Contrast(1.0)}
     )
+
+
+# ---------------------------------------------------------------------- explained
+
+
+def _pixel_cnn(seed):
+  return tfp_ood.distributions.pixel_cnn(
+    [8, 8, 3], num_filters=4, num_blocks=1, num_levels=1, seed=seed
+  )
+
+
+def test_an_autoregressive_model_is_explained_by_its_map():
+  model, background = _pixel_cnn(0), _pixel_cnn(1)
+  images = detectors.images(3, 5)
+  detector = stats.Detector(model, stats.NegativeLogLikelihood())
+  found = detector.explain(images)
+  assert found.kind == 'log_prob'
+  np.testing.assert_allclose(
+    found.map, -model.log_prob_map(images), rtol=1e-4, atol=1e-4
+  )
+  detector = stats.Detector(model, stats.LikelihoodRatio(), background)
+  found = detector.explain(images)
+  assert found.kind == 'likelihood_ratio'
+  assert found.map.shape == [3, 8, 8]
+  np.testing.assert_allclose(
+    tf.reduce_sum(found.map, [1, 2]), detector.score(images), rtol=1e-4
+  )
+
+
+def test_another_model_is_explained_by_its_gradient():
+  flow = detectors.flow(0)
+  images = detectors.images(3, 5)
+  found = stats.Detector(flow).explain(images)
+  assert found.kind == 'gradient'
+  assert found.map.shape == [3, 8, 8]
+  np.testing.assert_allclose(
+    tf.sqrt(tf.reduce_sum(found.map**2, [1, 2])),
+    stats.Detector(flow, stats.ScoreNorm()).score(images),
+    rtol=1e-4,
+  )
+
+
+def test_a_model_without_a_map_is_not_explained():
+  model = tfp_ood.distributions.variational_autoencoder(
+    [8, 8, 3], latent_size=2, hidden_channels=2, likelihood='categorical'
+  )
+  detector = stats.Detector(model, stats.NegativeLogLikelihood())
+  with pytest.raises(ValueError, match='no map of its likelihood'):
+    detector.explain(detectors.images(3, 5))

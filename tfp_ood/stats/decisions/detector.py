@@ -17,6 +17,7 @@ from tfp_ood.stats.decisions.conformal import (
   conformal_p_values,
   conformal_threshold,
 )
+from tfp_ood.stats.decisions.explanation import Explanation, explaining_map
 from tfp_ood.stats.scores.default_score import default_score
 from tfp_ood.stats.statistics import Statistics
 
@@ -92,6 +93,7 @@ class Detector:
     self._calibration_scores = None
     names = self._score.statistics
     self._in_graph = OneTrace(lambda x: self._statistics.of_checked(x, names))
+    self._explanation = None
 
   @property
   def calibration_scores(self):
@@ -241,6 +243,30 @@ class Detector:
     p_values = self.p_value(x)
     # (Not `~(p_values > rate)`: TensorFlow's optimizer would turn it around.)
     return tf.math.is_nan(p_values) | (p_values <= rate)
+
+  def explain(self, x):
+    """Maps examples by what makes them strange to the model.
+
+    Where the model has a statistic `log_prob_map`, as a `PixelCnn` has, the map is of
+    it, or of its ratio to that of the background if the score is of the ratio; for
+    other models it is of the gradient of `log_prob`. `Explanation.kind` says which.
+
+    Args:
+      x: `Tensor` of examples, `[batch, ...event]`.
+
+    Returns:
+      `Explanation`, whose `map` is `[batch, height, width]` for images and larger
+      where they are stranger.
+
+    Raises:
+      ValueError: if the model has neither.
+    """
+    names = self._score.statistics
+    if self._explanation is None:
+      kind, function = explaining_map(self._statistics, names)
+      self._explanation = kind, OneTrace(function)
+    kind, in_graph = self._explanation
+    return Explanation(in_graph(self._statistics.check(x, names)), kind)
 
   def threshold(self, false_alarm_rate=0.05):
     """The score above which `predict` flags an example.

@@ -12,6 +12,7 @@ from tfp_ood.stats.scores.statistic_score import StatisticScore
 __all__ = [
   'LogProbAndScoreNorm',
   'ScoreNorm',
+  'log_prob_and_gradient',
   'log_prob_and_score_norm',
   'score_norm',
 ]
@@ -81,6 +82,31 @@ def log_prob_and_score_norm(log_prob, x):
   >>> log_prob_and_score_norm(normal, tf.constant([[3., 4.]]))[0].numpy()
   array([-12.5], dtype=float32)
   """
+  result, gradient = log_prob_and_gradient(log_prob, x)
+  total = result['log_prob'] if isinstance(result, dict) else result
+  squares = tf.reduce_sum(gradient**2, axis=range(1, gradient.shape.rank))
+  # Where the log-probability is -inf it may be flat, or its gradient NaN.
+  is_impossible = total == tf.constant(-np.inf, total.dtype)
+  norm = tf.where(
+    is_impossible, tf.constant(np.inf, squares.dtype), tf.sqrt(squares)
+  )
+  return LogProbAndScoreNorm(result, norm)
+
+
+def log_prob_and_gradient(log_prob, x):
+  """Log-probabilities and their gradients by the examples.
+
+  Args:
+    log_prob: as for `log_prob_and_score_norm`.
+    x: as for `score_norm`.
+
+  Returns:
+    result: what the callable returned.
+    gradient: `Tensor` of the shape of `x`, float32 or float64.
+
+  Raises:
+    ValueError: if `log_prob(x)` does not depend on `x`.
+  """
   x = tf.convert_to_tensor(x, name='x')
   if not x.dtype.is_floating:
     x = tf.cast(x, tf.float32)
@@ -91,17 +117,9 @@ def log_prob_and_score_norm(log_prob, x):
   gradient = tape.gradient(total, x)
   if gradient is None:
     raise ValueError('score_norm: `log_prob(x)` does not depend on `x`.')
-  # In float32 at least: the sum of squares overflows half precision.
-  gradient = tf.cast(
-    gradient, tf.float64 if x.dtype == tf.float64 else tf.float32
-  )
-  squares = tf.reduce_sum(gradient**2, axis=range(1, gradient.shape.rank))
-  # Where the log-probability is -inf it may be flat, or its gradient NaN.
-  is_impossible = total == tf.constant(-np.inf, total.dtype)
-  norm = tf.where(
-    is_impossible, tf.constant(np.inf, squares.dtype), tf.sqrt(squares)
-  )
-  return LogProbAndScoreNorm(result, norm)
+  # In float32 at least: sums of squares overflow half precision.
+  dtype = tf.float64 if x.dtype == tf.float64 else tf.float32
+  return result, tf.cast(gradient, dtype)
 
 
 class ScoreNorm(StatisticScore):

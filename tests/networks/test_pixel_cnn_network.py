@@ -1,0 +1,77 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests for the network of PixelCNN++."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_ood.networks import PixelCnnNetwork
+from tfp_ood.networks.raster_steps import RowAfterRow
+
+_SIZE = 8
+
+
+def _network(num_levels, **kwargs):
+  return PixelCnnNetwork(
+    2,
+    num_filters=3,
+    num_blocks=2,
+    num_levels=num_levels,
+    seed=1,
+    dtype=tf.float64,
+    **kwargs,
+  )
+
+
+def _images(batch_size=1):
+  return tf.random.stateless_normal(
+    [batch_size, _SIZE, _SIZE, 2], [1, 2], dtype=tf.float64
+  )
+
+
+@pytest.mark.parametrize('num_levels', [1, 2, 3])
+def test_features_see_all_pixels_before_them_and_no_other(num_levels):
+  network, images = _network(num_levels), _images()
+  with tf.GradientTape() as tape:
+    tape.watch(images)
+    features = network(images)
+  jacobian = tape.jacobian(features, images).numpy()
+  jacobian = np.abs(jacobian).max(axis=(3, 7)).reshape([_SIZE**2, _SIZE**2])
+  np.testing.assert_array_equal(jacobian[np.triu_indices(_SIZE**2)], 0)
+  # Each sees its neighbors; from some depth on, all there is.
+  if num_levels > 1:
+    assert (jacobian[np.tril_indices(_SIZE**2, -1)] > 0).all()
+
+
+@pytest.mark.parametrize('num_levels', [1, 2, 3])
+def test_row_after_row_is_the_same_as_all_at_once(num_levels):
+  network, images = _network(num_levels), _images(2)
+  before, rows = {}, []
+  for number in range(_SIZE):
+    row = images[:, number : number + 1]
+    steps = RowAfterRow(before, number % network.num_rows_at_once)
+    rows.append(network.left(row, network.above(row, steps), steps))
+    before = steps.kept
+  np.testing.assert_allclose(
+    tf.concat(rows, axis=1), network(images), rtol=1e-12
+  )
+
+
+def test_dropout_is_for_those_who_give_a_seed():
+  network, images = _network(2, dropout_rate=0.5), _images()
+  np.testing.assert_array_equal(network(images), network(images))
+  first, again, other = (network(images, seed) for seed in (1, 1, 2))
+  np.testing.assert_array_equal(first, again)
+  assert np.abs(first - other).max() > 0
+  assert np.abs(first - network(images)).max() > 0
+
+
+def test_half_precision_between_single_precision():
+  arguments = {'num_filters': 8, 'num_blocks': 1, 'seed': 1}
+  images = tf.cast(_images(), tf.float32)
+  exact = PixelCnnNetwork(2, **arguments)(images)
+  half = PixelCnnNetwork(2, **arguments, compute_dtype=tf.bfloat16)(images)
+  assert half.dtype == tf.float32
+  np.testing.assert_allclose(half, exact, atol=0.1)
+  assert np.abs(half - exact).max() > 0
