@@ -8,7 +8,15 @@ import tensorflow as tf
 
 from tfp_ood import evaluation, recipes, reporting
 
-__all__ = ['IN', 'OUT', 'TRAIN', 'check_files', 'pairs_in_order', 'small_run']
+__all__ = [
+  'IN',
+  'OUT',
+  'TRAIN',
+  'check_files',
+  'check_saved_model',
+  'pairs_in_order',
+  'small_run',
+]
 
 IN, TRAIN, OUT = (
   'sample_photographs test',
@@ -39,6 +47,16 @@ def pairs_in_order(inside, outside):
   """The AUROC by its definition."""
   outside = outside[:, np.newaxis]
   return (outside > inside).mean() + 0.5 * (outside == inside).mean()
+
+
+def check_saved_model(folder, found, name):
+  """Checks that the exported model of a run says what the evaluation has."""
+  model = tf.saved_model.load(str(folder / 'saved_model'))
+  (images, *_) = small_run(folder, name, None).datasets[OUT]
+  log_prob = found.statistics[OUT]['log_prob']
+  np.testing.assert_allclose(
+    model.log_prob(images[0]), log_prob[: len(images[0])], rtol=1e-4
+  )
 
 
 def check_files(folder, found, detector_score, figures, atol):
