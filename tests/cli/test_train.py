@@ -112,7 +112,7 @@ def test_the_same_command_again_says_that_all_is_done(photos, model, capsys):
   assert 'data: ' in line and 'images: ' in line
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_training_goes_on_from_weights(photos, model, tmp_path):
   argv = ['train', str(photos), f'--output={tmp_path}', f'--weights={model}']
   options = ('--minutes=0.02', '--held_out=0.5', '--precision=bfloat16')

@@ -604,7 +604,7 @@ def test_no_feature_distances_without_labels():
   assert 'no labels' in _draw(section)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_classifier_is_kept(tmp_path):
   train = tfp_ood.datasets.load('sample_digits/train[:256]', shuffle=True)
   test = tfp_ood.datasets.load('sample_digits/test[:100]')

@@ -116,7 +116,7 @@ def test_result_is_the_trace():
   np.testing.assert_allclose(without.by_channel[[0, 2]], result.by_channel[::2])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_equals_the_derivatives_of_the_flow_and_what_is_measured():
   # A Hadamard matrix and its negative as signs: 128 images whose mean and
   # variances are exactly those prescribed, without any correlations.

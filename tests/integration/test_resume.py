@@ -175,6 +175,7 @@ def test_nothing_unfinished_is_left_behind(runs):
   assert not [name for name in names if name.startswith('.')]
 
 
+@pytest.mark.exhaustive
 def test_a_truncated_backup_is_refused(runs, tmp_path):
   folder = tmp_path / 'run'
   shutil.copytree(runs.interrupted, folder)

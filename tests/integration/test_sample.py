@@ -7,7 +7,7 @@ import pytest
 import tfp_ood
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_flow_of_photographs_finds_digits_more_likely():
   flow = tfp_ood.distributions.glow(weights='cifar10', recompute=False)
   found = tfp_ood.evaluation.evaluate(

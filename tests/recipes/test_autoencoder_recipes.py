@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from recipes.small_runs import IN, OUT, TRAIN, check_files, small_run
+from tiers import few
 
 from tfp_ood import distributions, recipes, reporting, stats
 from tfp_ood.recipes import autoencoders
@@ -46,7 +47,7 @@ _SCORES = [
 ]
 # Of models that have a prior.
 _VARIATIONAL_SCORES = _SCORES[1:8]
-_MODELS = ('autoencoder', 'vae')
+_MODELS = ('vae', 'autoencoder')
 # What differs from `vae` is how they are trained, or the decoder.
 _OTHERS = ('beta_vae', 'f_vae', 'soft_intro_vae')
 
@@ -127,7 +128,7 @@ def _check_sections(found, is_variational):
   assert all(distance > 0 for distance in distances.values())
 
 
-@pytest.mark.parametrize('model', _MODELS)
+@pytest.mark.parametrize('model', few(_MODELS, 1))
 def test_autoencoders(tmp_path, features_dir, model):
   is_variational = model != 'autoencoder'
   settings = _SETTINGS | {'features_dir': features_dir}
@@ -183,6 +184,7 @@ def test_autoencoders(tmp_path, features_dir, model):
   assert make().is_complete()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize('model', _OTHERS)
 def test_other_vaes(tmp_path, monkeypatch, model):
   trained = []

@@ -192,6 +192,7 @@ def test_the_exported_model_scores_alike(run):
   check_saved_model(*run, 'cv_glow')
 
 
+@pytest.mark.exhaustive
 def test_more_scores_train_only_their_models(run, tmp_path, capsys):
   finished, first = run
   folder = tmp_path / 'run'

@@ -17,7 +17,7 @@ from recipes.small_runs import (
 
 from tfp_ood import reporting
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.exhaustive
 
 _NAMES = [IN, TRAIN, OUT, 'constant', 'uniform_noise']
 _SETTINGS = {

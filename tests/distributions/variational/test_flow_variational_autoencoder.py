@@ -276,7 +276,7 @@ def test_training_lowers_the_loss():
   assert losses[-1] < losses[0] - 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_checkpoint_and_saved_model(tmp_path):
   model, restored = _model(), _make()
   images = _images(7)

@@ -76,7 +76,7 @@ def _of_gaussian(score, seed=2):
   return stats.Detector(gaussian, score).fit(detectors.images(30, seed))
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_exports_run_where_there_is_only_tensorflow(tmp_path):
   exported = {
     'states': detectors.of_flows(),
