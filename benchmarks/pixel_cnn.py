@@ -94,30 +94,24 @@ def _make_model(side):
 
 
 def _sampling(tf, model, number=16):
-  """Seconds of 16 images, row after row, and, from one pass, naively."""
+  """Images/s drawn row after row, and naively, as one pass takes."""
   sample = tf.function(lambda: model.sample(number, seed=1))
   whole = tf.function(model.log_prob)
   images = sample()
-  whole(images)
-  start = time.perf_counter()
-  sample()
-  rows = time.perf_counter() - start
-  start = time.perf_counter()
-  whole(images)
-  a_pass = time.perf_counter() - start
-  num_pixels = _SHAPE[0] * _SHAPE[1]
+  num_passes = _SHAPE[0] * _SHAPE[1]
+  whole_images = _images_per_second(lambda: whole(images), 1, number)
   return {
-    'sampled_images_per_second': number / rows,
-    'naively_images_per_second': number / (a_pass * num_pixels),
+    'sampled_images_per_second': _images_per_second(sample, 1, number),
+    'naively_images_per_second': whole_images / num_passes,
   }
 
 
-def _images_per_second(function, repeats):
+def _images_per_second(function, repeats, number=_BATCH_SIZE):
   function()
   start = time.perf_counter()
   for _ in range(repeats):
     function()
-  return repeats * _BATCH_SIZE / (time.perf_counter() - start)
+  return repeats * number / (time.perf_counter() - start)
 
 
 def compare(repeats):

@@ -65,8 +65,8 @@ def is_differentiable(model):
   if hasattr(model, 'is_differentiable'):
     return model.is_differentiable
   # A model that does not say what it is over is taken at its word.
-  dtype = getattr(model, 'dtype', tf.float32)
-  return isinstance(dtype, tf.DType) and dtype.is_floating
+  dtype = _dtype(model, unsaid=tf.float32)
+  return dtype is not None and dtype.is_floating
 
 
 def check(model, x):
@@ -108,10 +108,10 @@ def training_loss(model, x, seed):
   return -log_prob(model, x)
 
 
-def _dtype(model):
-  """Returns the dtype of an example, or `None` if it has none, or several."""
+def _dtype(model, unsaid=None):
+  """Returns the dtype of an example, `None` if it has several, or `unsaid`."""
   # A joint distribution would sample all its parts to tell, which takes seconds.
   if isinstance(model, tfp.distributions.JointDistribution):
     return None
-  dtype = getattr(model, 'dtype', None)
+  dtype = getattr(model, 'dtype', unsaid)
   return dtype if isinstance(dtype, tf.DType) else None

@@ -107,10 +107,11 @@ class Statistics:
     # From names to pairs of a model and the name of its statistic.
     self._of_models = {name: (distribution, name) for name in self._model.names}
     if background is not None:
+      its_names = ModelStatistics(background).names
       self._of_models |= {
         f'background_{name}': (background, name)
         for name in ('log_prob', 'log_prob_map')
-        if name in ModelStatistics(background).names
+        if name in its_names
       }
     if classifier is not None:
       self._of_models |= {

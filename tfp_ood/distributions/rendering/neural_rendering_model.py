@@ -295,11 +295,6 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     return self.network.input_shape
 
   @property
-  def is_differentiable(self):
-    """`False`: a score norm would be of one path through the switches alone."""
-    return False
-
-  @property
   def statistics_names(self):
     """Tuple of the names of all statistics; see the class."""
     return (
