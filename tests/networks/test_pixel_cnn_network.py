@@ -47,11 +47,11 @@ def test_features_see_all_pixels_before_them_and_no_other(num_levels):
 @pytest.mark.parametrize('num_levels', [1, 2, 3])
 def test_row_after_row_is_the_same_as_all_at_once(num_levels):
   network, images = _network(num_levels), _images(2)
-  before, rows = {}, []
+  before, rows, layers = {}, [], network.layers(tf.float64)
   for number in range(_SIZE):
     row = images[:, number : number + 1]
     steps = RowAfterRow(before, number % network.num_rows_at_once)
-    rows.append(network.left(row, network.above(row, steps), steps))
+    rows.append(layers.left(row, layers.above(row, steps), steps))
     before = steps.kept
   np.testing.assert_allclose(
     tf.concat(rows, axis=1), network(images), rtol=1e-12

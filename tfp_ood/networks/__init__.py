@@ -3,6 +3,7 @@
 """The networks inside the models."""
 
 from tfp_ood.networks.batch_statistics import with_batch_statistics
+from tfp_ood.networks.classifier_ensemble import ClassifierEnsemble
 from tfp_ood.networks.classifiers import (
   alexnet_like,
   all_cnn_c,
@@ -23,8 +24,10 @@ from tfp_ood.networks.piecewise_linear import (
   Rendered,
 )
 from tfp_ood.networks.pixel_cnn_network import PixelCnnNetwork
-from tfp_ood.networks.shifted_convolution import (
-  ShiftedConvolution,
+from tfp_ood.networks.read_classifier import read_classifier
+from tfp_ood.networks.sequence_classifier import SequenceClassifier
+from tfp_ood.networks.shifted_convolution import ShiftedConvolution
+from tfp_ood.networks.shifted_transposed_convolution import (
   ShiftedTransposedConvolution,
 )
 from tfp_ood.networks.switch_layer import SwitchLayer
@@ -33,6 +36,7 @@ from tfp_ood.networks.tracking import trackable_parts
 from tfp_ood.networks.zero_convolution import ZeroConvolution
 
 __all__ = [
+  'ClassifierEnsemble',
   'CouplingNetwork',
   'FunctionNetwork',
   'ImageClassifier',
@@ -40,6 +44,7 @@ __all__ = [
   'PixelCnnNetwork',
   'Propagated',
   'Rendered',
+  'SequenceClassifier',
   'ShiftedConvolution',
   'ShiftedTransposedConvolution',
   'SwitchLayer',
@@ -51,6 +56,7 @@ __all__ = [
   'convolutional_decoder',
   'convolutional_encoder',
   'masked_network',
+  'read_classifier',
   'small_resnet',
   'trackable_parts',
   'with_batch_statistics',

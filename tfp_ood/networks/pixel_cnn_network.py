@@ -2,29 +2,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network of PixelCNN++: features of each pixel from those before it."""
 
+import itertools
+import math
+
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.networks.gated_blocks import GatedBlocks, Signal
+from tfp_ood.networks.normalized_kernels import NormalizedKernels
 from tfp_ood.networks.raster_steps import WholeImages
-from tfp_ood.networks.shifted_convolution import (
-  ShiftedConvolution,
+from tfp_ood.networks.shifted_convolution import ShiftedConvolution
+from tfp_ood.networks.shifted_transposed_convolution import (
   ShiftedTransposedConvolution,
 )
 
 __all__ = ['PixelCnnNetwork']
 
-# Where a feature looks. The stream above sees its own row too, as features of that
-# row have seen the rows above only.
-_WINDOWS = {
-  'above': {'rows': (-1, 1), 'columns': (-1, 2)},
-  'left': {'rows': (-1, 1), 'columns': (-1, 1)},
+# Where a feature looks: the shape of the window, its first row and its first column.
+# The stream above sees its own row too, as features of that row have seen the rows
+# above only.
+_WINDOWS = {'above': ((2, 3), -1, -1), 'left': ((2, 2), -1, -1)}
+_DOUBLING_WINDOWS = {'above': ((2, 3), 0, -1), 'left': ((2, 2), 0, 0)}
+_FIRST_WINDOWS = {
+  'first_above': ((2, 3), -2, -1),
+  'first_row_above': ((1, 3), -1, -1),
+  'first_left': ((2, 1), -1, -1),
 }
-_DOUBLING_WINDOWS = {
-  'above': {'rows': (0, 2), 'columns': (-1, 2)},
-  'left': {'rows': (0, 2), 'columns': (0, 2)},
-}
-_RESIDUAL_GAIN = 0.1
 
 
 class PixelCnnNetwork(tf.Module):
@@ -82,23 +86,20 @@ class PixelCnnNetwork(tf.Module):
     self._compute_dtype = compute_dtype
     self._num_levels = num_levels
     seeds = tfp.random.split_seed(stateless_seed(seed), n=5)
-
-    def first(number, rows, columns, name):
-      return ShiftedConvolution(
-        input_channels + 1,
-        num_filters,
-        rows,
-        columns,
-        seed=seeds[number],
+    self._first = {
+      name: NormalizedKernels(
+        1,
+        [*shape, input_channels + 1, num_filters],
+        seed=seed,
         dtype=dtype,
         name=name,
       )
-
-    self._first_above = first(0, (-2, 0), (-1, 2), 'first_above')
-    self._first_row_above = first(1, (-1, 0), (-1, 2), 'first_row_above')
-    self._first_left = first(2, (-1, 1), (-1, 0), 'first_left')
-    self._above, self._left = (
-      _Stream(
+      for (name, (shape, _, _)), seed in zip(
+        _FIRST_WINDOWS.items(), tf.unstack(seeds[:3]), strict=True
+      )
+    }
+    self._streams = {
+      name: _Stream(
         num_filters,
         num_blocks,
         num_levels,
@@ -108,7 +109,7 @@ class PixelCnnNetwork(tf.Module):
         name=name,
       )
       for name, seed in zip(_WINDOWS, tf.unstack(seeds[3:]), strict=True)
-    )
+    }
 
   @property
   def num_rows_at_once(self):
@@ -127,8 +128,36 @@ class PixelCnnNetwork(tf.Module):
       `Tensor` of shape `[batch, height, width, num_filters]` and the dtype of
       `images`.
     """
-    steps = WholeImages(seed)
-    return self.left(images, self.above(images, steps), steps)
+    layers, steps = self.layers(images.dtype), WholeImages(seed)
+    return layers.left(images, layers.above(images, steps), steps)
+
+  def layers(self, dtype):
+    """Makes the layers, for one pass or for all passes of a loop.
+
+    Args:
+      dtype: that of the images.
+
+    Returns:
+      `_Layers`, with kernels that are tensors: what is done with it does not
+      normalize them anew.
+    """
+    dtype = tf.as_dtype(self._compute_dtype or dtype)
+    first = {}
+    for name, (_, first_row, first_column) in _FIRST_WINDOWS.items():
+      kernel, bias = self._first[name](dtype)[0]
+      first[name] = ShiftedConvolution(
+        kernel, bias, first_row, first_column, name=name
+      )
+    streams = {name: s.layers(dtype) for name, s in self._streams.items()}
+    return _Layers(first, streams, dtype)
+
+
+class _Layers:
+  """The layers of the network: what is above, then what is to the left."""
+
+  def __init__(self, first, streams, dtype):
+    self._first, self._streams = first, streams
+    self._dtype = dtype
 
   def above(self, images, steps):
     """Computes what features take from the rows above.
@@ -138,10 +167,10 @@ class PixelCnnNetwork(tf.Module):
       steps: `WholeImages` or `RowAfterRow`.
 
     Returns:
-      List of `Tensor`s, for `left`.
+      List of `Signal`s, for `left`.
     """
-    inputs = self._inputs(images)
-    return self._above(steps.convolve(self._first_above, inputs), steps)
+    start = steps.convolve(self._first['first_above'], self._inputs(images))
+    return self._streams['above'](Signal(start), steps)
 
   def left(self, images, above, steps):
     """Computes the features.
@@ -155,19 +184,19 @@ class PixelCnnNetwork(tf.Module):
       `Tensor` of features.
     """
     inputs = self._inputs(images)
-    start = steps.convolve(self._first_row_above, inputs)
-    start += steps.convolve(self._first_left, inputs)
-    features = self._left(start, steps, above)[-1]
-    return tf.cast(tf.nn.elu(features), images.dtype)
+    start = steps.convolve(self._first['first_row_above'], inputs)
+    start += steps.convolve(self._first['first_left'], inputs)
+    last = self._streams['left'](Signal(start), steps, above)[-1]
+    return tf.cast(tf.nn.elu(last.values), images.dtype)
 
   def _inputs(self, images):
     # Ones, so that the border differs from a pixel of zero.
-    inputs = tf.cast(images, self._compute_dtype or images.dtype)
+    inputs = tf.cast(images, self._dtype)
     return tf.concat([inputs, tf.ones_like(inputs[..., :1])], axis=-1)
 
 
 class _Stream(tf.Module):
-  """One of the two streams, at all resolutions."""
+  """The weights of one of the two streams, at all resolutions."""
 
   def __init__(
     self,
@@ -180,140 +209,118 @@ class _Stream(tf.Module):
     name,
   ):
     super().__init__(name=name)
-    seeds = _seeds(seed)
+    seeds = tf.unstack(tfp.random.split_seed(seed, n=4))
+    shape, *self._window = _WINDOWS[name]
+    doubling_shape, *self._doubling_window = _DOUBLING_WINDOWS[name]
     num_beside = 1 if name == 'left' else 0
-
-    def block(way, level, number, num_skips):
-      return _GatedBlock(
+    # How many blocks there are at each level.
+    self._num_down = [num_blocks] * num_levels
+    self._num_up = [num_blocks + 1] * (num_levels - 1) + [num_blocks]
+    self._down, self._up = (
+      GatedBlocks(
+        sum(numbers),
         num_filters,
-        num_skips * num_filters,
-        _WINDOWS[name],
+        num_others,
+        shape,
+        *self._window,
         dropout_rate,
-        seed=next(seeds),
+        seed=seed,
         dtype=dtype,
-        name=f'{name}_{way}_{level}_{number}',
+        name=f'{name}_{way}',
+      )
+      for way, numbers, num_others, seed in (
+        ('down', self._num_down, num_beside, seeds[0]),
+        ('up', self._num_up, num_beside + 1, seeds[1]),
+      )
+    )
+    self._halve = self._double = None
+    if num_levels > 1:
+      self._halve = NormalizedKernels(
+        num_levels - 1,
+        [*shape, num_filters, num_filters],
+        seed=seeds[2],
+        dtype=dtype,
+        name=f'{name}_halve',
+      )
+      self._double = NormalizedKernels(
+        num_levels - 1,
+        [*doubling_shape, num_filters, num_filters],
+        output_axis=2,
+        # The window adds to each output at every second place.
+        gain=2.0 / math.sqrt(math.prod(doubling_shape)),
+        seed=seeds[3],
+        dtype=dtype,
+        name=f'{name}_double',
       )
 
-    def between(kind, way, level, window, **kwargs):
-      return kind(
-        num_filters,
-        num_filters,
-        **window,
-        **kwargs,
-        seed=next(seeds),
-        dtype=dtype,
-        name=f'{name}_{way}_{level}',
-      )
+  def layers(self, dtype):
+    """Returns the `_StreamLayers`, of kernels in a dtype."""
 
-    levels = range(num_levels)
-    self._down = [
-      [block('down', level, k, num_beside) for k in range(num_blocks)]
-      for level in levels
-    ]
-    self._halve = [
-      between(ShiftedConvolution, 'halve', level, _WINDOWS[name], stride=2)
-      for level in levels[:-1]
-    ]
-    self._double = [
-      between(
-        ShiftedTransposedConvolution, 'double', level, _DOUBLING_WINDOWS[name]
-      )
-      for level in levels[:-1]
-    ]
-    self._up = [
-      [
-        block('up', level, k, 1 + num_beside)
-        for k in range(num_blocks + (level < num_levels - 1))
+    def by_level(blocks, numbers):
+      layers = iter(blocks.layers(dtype))
+      return [list(itertools.islice(layers, number)) for number in numbers]
+
+    def between(kind, kernels, window, **kwargs):
+      return [
+        kind(kernel, bias, *window, **kwargs, name=f'{kernels.name}_{level}')
+        for level, (kernel, bias) in enumerate(
+          kernels(dtype) if kernels else []
+        )
       ]
-      for level in levels
-    ]
 
-  def __call__(self, x, steps, beside=None):
+    return _StreamLayers(
+      by_level(self._down, self._num_down),
+      by_level(self._up, self._num_up),
+      between(ShiftedConvolution, self._halve, self._window, stride=2),
+      between(
+        ShiftedTransposedConvolution, self._double, self._doubling_window
+      ),
+    )
+
+
+class _StreamLayers:
+  """The layers of one of the two streams, by level."""
+
+  def __init__(self, down, up, halve, double):
+    self._down, self._up = down, up
+    self._halve, self._double = halve, double
+
+  def __call__(self, start, steps, beside=None):
     """Returns what each block has made, in order.
 
     Args:
-      x: `Tensor`.
+      start: `Signal`.
       steps: `WholeImages` or `RowAfterRow`.
       beside: what the other stream returned, for the blocks to see; or `None`.
 
     Returns:
-      List of `Tensor`s.
+      List of `Signal`s.
     """
     made = []
 
-    def apply(block, x, steps, *skipped):
+    def apply(block, signal, steps, *skipped):
       others = [beside[len(made)]] if beside else []
-      others += skipped
-      made.append(block(x, others, steps))
+      made.append(block(signal, [*others, *skipped], steps))
       return made[-1]
 
-    def at_level(level, x, steps):
-      passed = [x]
+    def at_level(level, signal, steps):
+      passed = [signal]
       for block in self._down[level]:
         passed.append(apply(block, passed[-1], steps))
       if level == len(self._halve):
-        x = passed.pop()
+        signal = passed.pop()
       else:
-        x = steps.at_half_resolution(
-          self._halve[level],
-          self._double[level],
-          passed[-1],
-          lambda x, steps: at_level(level + 1, x, steps),
+        signal = Signal(
+          steps.at_half_resolution(
+            self._halve[level],
+            self._double[level],
+            passed[-1].values,
+            lambda x, steps: at_level(level + 1, Signal(x), steps).values,
+          )
         )
       for block in self._up[level]:
-        x = apply(block, x, steps, passed.pop())
-      return x
+        signal = apply(block, signal, steps, passed.pop())
+      return signal
 
-    at_level(0, x, steps)
+    at_level(0, start, steps)
     return made
-
-
-class _GatedBlock(tf.Module):
-  """Two convolutions, the second of which is gated, beside the identity."""
-
-  def __init__(
-    self, num_filters, skip_channels, window, dropout_rate, seed, dtype, name
-  ):
-    super().__init__(name=name)
-    self._dropout_rate = dropout_rate
-    seeds = _seeds(seed)
-
-    def convolution(inputs, outputs, window, part, gain=1.0):
-      # Twice as many inputs: the activation has both signs.
-      return ShiftedConvolution(
-        2 * inputs,
-        outputs,
-        **window,
-        gain=gain,
-        seed=next(seeds),
-        dtype=dtype,
-        name=f'{name}_{part}',
-      )
-
-    self._first = convolution(num_filters, num_filters, window, 'first')
-    self._second = convolution(
-      num_filters, 2 * num_filters, window, 'second', _RESIDUAL_GAIN
-    )
-    if skip_channels:
-      of_pixel = {'rows': (0, 1), 'columns': (0, 1)}
-      self._skip = convolution(skip_channels, num_filters, of_pixel, 'skip')
-
-  def __call__(self, x, others, steps):
-    hidden = steps.convolve(self._first, _elu_of_both_signs(x))
-    if others:
-      skipped = tf.concat(others, axis=-1)
-      hidden += steps.convolve(self._skip, _elu_of_both_signs(skipped))
-    hidden = steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
-    values, gates = tf.split(steps.convolve(self._second, hidden), 2, axis=-1)
-    return x + values * tf.sigmoid(gates)
-
-
-def _elu_of_both_signs(x):
-  return tf.nn.elu(tf.concat([x, -x], axis=-1))
-
-
-def _seeds(seed):
-  """Yields as many seeds as are asked for."""
-  while True:
-    now, seed = tf.unstack(tfp.random.split_seed(seed, n=2))
-    yield now

@@ -29,13 +29,14 @@ def draw_images(network, head, scale, given, is_given, seed):
   """
   _, height, width, _ = given.shape
   at_once = network.num_rows_at_once
+  layers = network.layers(given.dtype)
 
   def draw_row(number, phase, before):
     row = given[:, number][:, tf.newaxis]
-    above = network.above(scale(row), RowAfterRow(before, phase))
+    above = layers.above(scale(row), RowAfterRow(before, phase))
 
     def draw_pixel(column, row):
-      features = network.left(scale(row), above, RowAfterRow(before, phase))
+      features = layers.left(scale(row), above, RowAfterRow(before, phase))
       drawn = head.sample(
         features[:, 0, column],
         tf.random.experimental.stateless_fold_in(seed, number * width + column),
@@ -47,7 +48,7 @@ def draw_images(network, head, scale, given, is_given, seed):
     _, row = tf.while_loop(
       lambda column, _: column < width, draw_pixel, [0, row]
     )
-    return row, _kept(network, scale(row), before, phase)
+    return row, _kept(layers, scale(row), before, phase)
 
   def draw_rows(number, rows, before):
     for phase in range(at_once):
@@ -56,7 +57,7 @@ def draw_images(network, head, scale, given, is_given, seed):
     return number + at_once, rows, before
 
   nothing = tf.nest.map_structure(
-    tf.zeros_like, _kept(network, tf.zeros_like(given[:, :1]), {}, 0)
+    tf.zeros_like, _kept(layers, tf.zeros_like(given[:, :1]), {}, 0)
   )
   rows = tf.TensorArray(given.dtype, height, element_shape=given[:, 0].shape)
   _, rows, _ = tf.while_loop(
@@ -65,8 +66,8 @@ def draw_images(network, head, scale, given, is_given, seed):
   return tf.transpose(rows.stack(), [1, 0, 2, 3])
 
 
-def _kept(network, row, before, phase):
+def _kept(layers, row, before, phase):
   """What the next row has to know of this one and those above."""
   steps = RowAfterRow(before, phase)
-  network.left(row, network.above(row, steps), steps)
+  layers.left(row, layers.above(row, steps), steps)
   return steps.kept

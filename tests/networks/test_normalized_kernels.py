@@ -1,0 +1,40 @@
+# Copyright 2026 The tfp_ood Authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests for kernels whose lengths are variables of their own."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_ood import training
+from tfp_ood.networks.normalized_kernels import NormalizedKernels
+
+
+@pytest.mark.parametrize('output_axis', [2, 3])
+def test_lengths_are_as_asked_for(output_axis):
+  kernels = NormalizedKernels(
+    3, [2, 3, 4, 5], output_axis, gain=0.5, seed=1, dtype=tf.float64
+  )
+  for kernel, bias in kernels(tf.float64):
+    lengths = np.linalg.norm(
+      np.moveaxis(kernel, output_axis, 0).reshape([bias.shape[0], -1]), axis=1
+    )
+    np.testing.assert_allclose(lengths, 0.5, rtol=1e-12)
+    assert kernel.shape == [2, 3, 4, 5]
+    assert not tf.reduce_any(bias != 0)
+  # Not three times the same.
+  assert len({float(tf.reduce_sum(k)) for k, _ in kernels(tf.float64)}) == 3
+
+
+def test_weight_decay_is_of_lengths_alone():
+  kernels = NormalizedKernels(2, [1, 1, 3, 3], seed=1)
+  before = [tf.identity(v) for v in kernels.trainable_variables]
+  optimizer = training.adam(0.1, weight_decay=0.5)
+  optimizer.build(kernels.trainable_variables)
+  zeros = [tf.zeros_like(v) for v in before]
+  optimizer.apply_gradients(
+    zip(zeros, kernels.trainable_variables, strict=True)
+  )
+  for old, variable in zip(before, kernels.trainable_variables, strict=True):
+    factor = 0.95 if 'length' in variable.name else 1.0
+    np.testing.assert_allclose(variable, factor * old, rtol=1e-5)
