@@ -44,8 +44,14 @@ _MEANS = {
   'compressed_bits_per_dim': (4.5, 0.5),
   'total_variation': (40.0, 4.0),
   'features': (1.0, 3.0),
+  'classifier_logits': (0.0, 2.0),
+  'classifier_features': (1.0, 3.0),
+  'classifier_perturbed_logits': (0.0, 2.0),
 }
 _HAVE_COLUMNS = (
+  'classifier_features',
+  'classifier_logits',
+  'classifier_perturbed_logits',
   'ensemble_log_probs',
   'features',
   'latent',
@@ -148,6 +154,14 @@ SCORES = {
       'latent', num_neighbors=1, normalize=False, max_examples=20
     ),
     _always_infinite('latent'),
+  ),
+  'mahalanobis_distance': Entry(
+    stats.MahalanobisDistance,
+    _always_infinite('classifier_logits', 'classifier_features'),
+  ),
+  'mahalanobis_distance_relative': Entry(
+    lambda: stats.MahalanobisDistance('logits', 'features', relative=True),
+    _always_infinite('logits', 'features'),
   ),
   'combination_fisher': Entry(
     lambda: stats.Combination(
@@ -256,6 +270,16 @@ SCORES = {
   'max_softmax': Entry(stats.MaxSoftmax, {('logits', _INF): _NAN}),
   'max_softmax_tempered': Entry(
     lambda: stats.MaxSoftmax(temperature=3.0), {('logits', _INF): _NAN}
+  ),
+  'odin': Entry(
+    lambda: stats.MaxSoftmax(1000.0, 'classifier_perturbed_logits'),
+    {('classifier_perturbed_logits', _INF): _NAN},
+  ),
+  'predictive_entropy': Entry(
+    stats.PredictiveEntropy, {('logits', _INF): _NAN}
+  ),
+  'predictive_entropy_tempered': Entry(
+    lambda: stats.PredictiveEntropy(temperature=3.0), {('logits', _INF): _NAN}
   ),
   'energy': Entry(stats.Energy, {('logits', _INF): -_INF}),
   'energy_tempered': Entry(

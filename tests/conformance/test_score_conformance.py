@@ -15,7 +15,7 @@ from conformance import registry
 from conformance.score_registry import COVERED_ELSEWHERE, EXCLUDED, SCORES
 from tiers import few
 
-from tfp_ood import distributions, stats, testing
+from tfp_ood import distributions, networks, stats, testing
 
 every_score = pytest.mark.parametrize('name', sorted(SCORES))
 _LEARNING = [name for name in SCORES if SCORES[name].build().learns]
@@ -72,6 +72,7 @@ def _model_like(kind):
 def _available():
   """Names of all statistics of the library's models, and of a user's own."""
   names = set()
+  classifier = _model_like(networks.ImageClassifier)
   for kind in (
     distributions.ImageFlow,
     distributions.VariationalAutoencoder,
@@ -79,7 +80,8 @@ def _available():
   ):
     model = _model_like(kind)
     own = dict.fromkeys(['total_variation', 'features'], tf.size)
-    names.update(stats.Statistics(model, model, [model, model], own).names)
+    known = stats.Statistics(model, model, [model, model], own, classifier)
+    names.update(known.names)
   return names
 
 

@@ -88,3 +88,51 @@ def test_what_is_no_network_of_images_is_refused():
   )
   with pytest.raises(ValueError, match='image_shape'):
     networks.ImageClassifier(vectors)
+
+
+def test_the_perturbation_moves_the_scaled_image(network):
+  classifier = networks.ImageClassifier(
+    network, perturbation=0.02, temperature=5.0
+  )
+  names = ['perturbed_logits', 'logits', 'features']
+  found = classifier.statistics(_IMAGES, names)
+  scaled = tf.constant(_IMAGES.astype(np.float32) / 127.5 - 1)
+  with tf.GradientTape() as tape:
+    tape.watch(scaled)
+    probabilities = tf.nn.softmax(network(scaled) / 5.0)
+    sureness = tf.math.log(tf.reduce_max(probabilities, axis=1))
+  slope = tape.gradient(sureness, scaled)
+  moved = network(scaled + 0.02 * tf.sign(slope))
+  # Where a slope is all but zero, rounding decides its sign.
+  assert np.mean(np.abs(slope) < 1e-7) < 0.01
+  np.testing.assert_allclose(found['perturbed_logits'], moved, atol=1e-3)
+  assert np.abs(found['perturbed_logits'] - found['logits']).max() > 0.01
+  plain = classifier.statistics(_IMAGES, ['logits', 'features'])
+  for name, value in plain.items():
+    np.testing.assert_allclose(found[name], value, atol=1e-6)
+
+
+def test_perturbed_logits_for_any_batch_size(network):
+  classifier = networks.ImageClassifier(network, perturbation=0.02)
+  names = ['perturbed_logits']
+  expected = classifier.statistics(_IMAGES, names)['perturbed_logits']
+  traced = tf.function(
+    lambda x: classifier.statistics(x, names)['perturbed_logits'],
+    input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.uint8)],
+  )
+  for size in (0, 1, 5):
+    np.testing.assert_allclose(
+      traced(_IMAGES[:size]), expected[:size], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    ({'perturbation': -0.1}, '`perturbation` must not be negative, got -0.1'),
+    ({'temperature': 0.0}, '`temperature` must be positive, got 0.0'),
+  ],
+)
+def test_numbers_out_of_range_are_refused(network, arguments, message):
+  with pytest.raises(ValueError, match=f'ImageClassifier: {message}'):
+    networks.ImageClassifier(network, **arguments)

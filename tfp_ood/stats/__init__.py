@@ -73,10 +73,15 @@ from tfp_ood.stats.scores.likelihood_regret import (
   LikelihoodRegret,
   likelihood_regret,
 )
+from tfp_ood.stats.scores.mahalanobis_distance import MahalanobisDistance
 from tfp_ood.stats.scores.max_softmax import MaxSoftmax, max_softmax
 from tfp_ood.stats.scores.negative_log_likelihood import (
   NegativeLogLikelihood,
   negative_log_likelihood,
+)
+from tfp_ood.stats.scores.predictive_entropy import (
+  PredictiveEntropy,
+  predictive_entropy,
 )
 from tfp_ood.stats.scores.rendering_latent import RenderingLatent
 from tfp_ood.stats.scores.rendering_reconstruction import (
@@ -123,9 +128,11 @@ __all__ = [
   'LikelihoodRegret',
   'LogProbAndScoreNorm',
   'LondResult',
+  'MahalanobisDistance',
   'MaxSoftmax',
   'MeanOverSeeds',
   'NegativeLogLikelihood',
+  'PredictiveEntropy',
   'RenderingLatent',
   'RenderingReconstruction',
   'RocCurve',
@@ -170,6 +177,7 @@ __all__ = [
   'mean_over_seeds',
   'negative_log_likelihood',
   'png_bits_per_dim',
+  'predictive_entropy',
   'roc_curve',
   'score_norm',
   'second_order_difference',

@@ -36,6 +36,7 @@ class Statistics:
   | `ensemble_log_probs` | `ensemble` | log-probabilities, `[batch, members]` |
   | `classifier_logits` | `classifier` | its logits, `[batch, classes]` |
   | `classifier_features` | `classifier` | its features, `[batch, columns]` |
+  | `classifier_perturbed_logits` | `classifier` | of an example made surer |
   | `png_bits_per_dim` | the image | size as PNG, in the graph |
   | `compressed_bits_per_dim` | the image | best of several, by Pillow |
   | others | `statistics` | a user's own |
@@ -85,8 +86,9 @@ class Statistics:
         what a `Detector` saves and exports.
       classifier: a classifier of the in-distribution examples, or another model
         that has statistics and need not have a `log_prob`:
-        `tfp_ood.networks.ImageClassifier(network)` makes one of a Keras network.
-        Each of its statistics is called `classifier_` and its name there.
+        `ImageClassifier(network)` and `SequenceClassifier(network, num_values)` of
+        `tfp_ood.networks` make one of a Keras network. Each of its statistics is
+        called `classifier_` and its name there.
 
     Raises:
       TypeError: if a model has no `log_prob`, or the classifier no statistics.
@@ -301,7 +303,11 @@ _HINTS = {
   **dict.fromkeys(_OF_IMAGES, ', which is of images with 1 to 4 channels'),
   'background_log_prob': ', which needs the argument `background`',
   **dict.fromkeys(
-    ('classifier_logits', 'classifier_features'),
+    (
+      'classifier_logits',
+      'classifier_features',
+      'classifier_perturbed_logits',
+    ),
     ', which needs the argument `classifier`',
   ),
   'ensemble_log_probs': (
@@ -318,8 +324,8 @@ def _names_of_classifier(classifier):
   if not names:
     raise TypeError(
       'Statistics: a classifier must have `statistics_names` and `statistics(x, '
-      f'names)`; {type(classifier).__name__} has none. `ImageClassifier(network)` '
-      'of tfp_ood.networks makes one of a Keras network.'
+      f'names)`; {type(classifier).__name__} has none. `ImageClassifier` and '
+      '`SequenceClassifier` of tfp_ood.networks make one of a Keras network.'
     )
   return names
 

@@ -376,6 +376,85 @@ def test_an_exported_detector_of_sequences_takes_them(tmp_path):
   )
 
 
+_CLASSIFIER_SCORES = {
+  'odin': lambda: stats.MaxSoftmax(9.0, 'classifier_perturbed_logits'),
+  'mahalanobis': stats.MahalanobisDistance,
+  'softmax': lambda: stats.MaxSoftmax(statistic='classifier_logits'),
+  'entropy': lambda: stats.PredictiveEntropy(statistic='classifier_logits'),
+  'relative': lambda: stats.MahalanobisDistance(relative=True),
+  'default': lambda: None,
+}
+
+
+def _beside_a_classifier(name, seed):
+  """A detector of sequences with a classifier of three kinds of them."""
+  network = tfp_ood.networks.read_classifier(
+    12, 3, num_filters=4, num_units=5, window=6, seed=seed
+  )
+  classifier = tfp_ood.networks.SequenceClassifier(
+    network, 4, perturbation=0.1, temperature=9.0
+  )
+  return stats.Detector(
+    detectors.sequence_model(seed),
+    _CLASSIFIER_SCORES[name](),
+    classifier=classifier,
+  )
+
+
+@pytest.mark.parametrize('name', few(_CLASSIFIER_SCORES, 2))
+def test_sequences_beside_a_classifier(name, tmp_path):
+  detector = _beside_a_classifier(name, 0)
+  detector.fit(detectors.sequences(80, 1), training=detectors.sequences(99, 2))
+  x = detectors.sequences(20, 3)
+  p_values = detector.p_value(x).numpy()
+  assert np.unique(p_values).size > 5
+  for size in (0, 1, 7):
+    np.testing.assert_allclose(
+      detector.score(x[:size]), detector.score(x)[:size], rtol=1e-4, atol=1e-5
+    )
+  mapped = tf.data.Dataset.from_tensor_slices(x).batch(7).map(detector.p_value)
+  np.testing.assert_allclose(np.concatenate(list(mapped)), p_values, atol=0.02)
+  with pytest.raises(ValueError, match='whole numbers from 0 to 3'):
+    detector.score(x + 1)
+  detector.save(tmp_path / 'detector.npz')
+  other = _beside_a_classifier(name, 5).load(tmp_path / 'detector.npz')
+  np.testing.assert_array_equal(other.p_value(x), p_values)
+  detector.export_saved_model(tmp_path / 'exported')
+  loaded = tf.saved_model.load(str(tmp_path / 'exported'))
+  for size in (0, 1, 20):
+    np.testing.assert_allclose(
+      loaded.score(x[:size]), detector.score(x[:size]), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_an_ensemble_of_classifiers_of_sequences_is_exported(tmp_path):
+  members = [
+    tfp_ood.networks.SequenceClassifier(
+      tfp_ood.networks.read_classifier(
+        12, 3, num_filters=4, num_units=5, window=6, seed=seed
+      ),
+      4,
+    )
+    for seed in range(2)
+  ]
+  detector = stats.Detector(
+    detectors.sequence_model(),
+    stats.PredictiveEntropy(statistic='classifier_logits'),
+    classifier=tfp_ood.networks.ClassifierEnsemble(members),
+  ).fit(detectors.sequences(60, 1))
+  x = detectors.sequences(20, 3)
+  detector.export_saved_model(tmp_path / 'exported')
+  loaded = tf.saved_model.load(str(tmp_path / 'exported'))
+  np.testing.assert_allclose(loaded.score(x), detector.score(x), rtol=1e-4)
+  p = np.mean(
+    [tf.nn.softmax(m.statistics(x, ['logits'])['logits']) for m in members],
+    axis=0,
+  )
+  np.testing.assert_allclose(
+    detector.score(x), scipy_stats.entropy(p, axis=1), rtol=1e-4
+  )
+
+
 # -------------------------------------------- a model that knows nothing of this
 
 

@@ -50,10 +50,25 @@ def max_softmax(logits, temperature=1.0):
 class MaxSoftmax(_logits.ScoreOfLogits):
   """`max_softmax` of the statistic `logits`.
 
+  Of the statistic `classifier_perturbed_logits`, it is the score of ODIN [1], whose
+  step and temperature are arguments of `ImageClassifier` and `SequenceClassifier` in
+  `tfp_ood.networks`:
+
+      classifier = ImageClassifier(network, perturbation=0.0014, temperature=1000.0)
+      score = MaxSoftmax(1000.0, statistic='classifier_perturbed_logits')
+      Detector(model, score, classifier=classifier)
+
   #### Example
 
   >>> MaxSoftmax()({'logits': [[2.0, 2.0], [-1.0, -1.0]]}).numpy().tolist()
   [-0.5, -0.5]
+
+  #### References
+
+  [1]: Shiyu Liang, Yixuan Li, R. Srikant. Enhancing The Reliability of
+       Out-of-distribution Image Detection in Neural Networks. _International
+       Conference on Learning Representations_, 2018.
+       https://arxiv.org/abs/1706.02690
   """
 
   def __call__(self, statistics):
