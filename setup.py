@@ -83,8 +83,10 @@ setuptools.setup(
       'ruff>=0.17,<0.18',
       'zensical>=0.0.73,<0.1',
     ],
+    'genomes': ['biopython>=1.85,<2'],
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
     'test': [
+      'biopython>=1.85,<2',
       'pytest>=8,<10',
       'pytest-xdist>=3.6,<4',
       'ruff>=0.17,<0.18',

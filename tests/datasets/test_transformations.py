@@ -232,6 +232,75 @@ def test_mutation_of_wrong_rank_or_dtype():
     datasets.mutate(_images('int32'), 0.5, seed=1)
 
 
+@pytest.mark.parametrize(
+  'dtype', ['uint8', 'int8', 'int32', 'int64', 'float32']
+)
+@pytest.mark.parametrize('shape', [(7,), (5, 250), (0, 250), (3, 4, 5, 2)])
+def test_mutation_of_sequences_keeps_shape_and_dtype(shape, dtype):
+  sequences = np.full(shape, 3, dtype)
+  mutated = datasets.mutate(sequences, 0.5, seed=1, num_values=4)
+  assert mutated.shape == shape
+  assert mutated.dtype == dtype
+  np.testing.assert_array_equal(
+    mutated,
+    datasets.mutate(sequences.astype('int32'), 0.5, seed=1, num_values=4),
+  )
+
+
+def test_mutation_of_sequences_has_its_rate_and_is_uniform():
+  sequences = np.full((400, 250), 2, 'int32')
+  mutated = datasets.mutate(sequences, 0.4, seed=1, num_values=4).numpy()
+  counts = np.bincount(mutated.ravel(), minlength=4)
+  assert counts.size == 4
+  # 100,000 values: five deviations.
+  np.testing.assert_allclose(
+    counts / mutated.size, [0.1, 0.1, 0.7, 0.1], atol=5 * 0.5 / 100000**0.5
+  )
+
+
+def test_mutation_of_sequences_of_unknown_batch_size():
+  in_graph = tf.function(
+    lambda values, seed: datasets.mutate(values, 0.5, seed, num_values=4),
+    input_signature=[
+      tf.TensorSpec([None, 9], tf.int32),
+      tf.TensorSpec([2], tf.int32),
+    ],
+  )
+  for size in (0, 1, 4):
+    values = np.zeros([size, 9], 'int32')
+    np.testing.assert_array_equal(
+      in_graph(values, [3, 4]),
+      datasets.mutate(values, 0.5, (3, 4), num_values=4),
+    )
+
+
+def test_mutation_of_images_stays_what_it_was():
+  images = np.full((1, 2, 4, 1), 100, 'uint8')
+  mutated = datasets.mutate(images, 0.5, seed=1).numpy().ravel()
+  # What it gave before it could mutate sequences.
+  assert mutated.tolist() == [100, 100, 100, 100, 27, 13, 100, 3]
+
+
+@pytest.mark.parametrize('num_values', [0, -1, 4.0])
+def test_number_of_values_must_be_positive(num_values):
+  with pytest.raises(ValueError, match='`num_values` must be a positive int'):
+    datasets.mutate(np.zeros([2, 3], 'int32'), 0.5, 1, num_values)
+
+
+def test_number_of_values_must_fit_the_dtype():
+  zeros = np.zeros([2, 3], 'int8')
+  assert datasets.mutate(zeros, 1, 1, num_values=128).dtype == tf.int8
+  with pytest.raises(ValueError, match='at most 128 for int8, got 129'):
+    datasets.mutate(zeros, 0.5, 1, num_values=129)
+
+
+def test_mutation_of_what_is_no_sequence():
+  with pytest.raises(ValueError, match='rank of 1 or more, got a scalar'):
+    datasets.mutate(3, 0.5, seed=1, num_values=4)
+  with pytest.raises(ValueError, match='must be integer or floating, got bool'):
+    datasets.mutate([True], 0.5, seed=1, num_values=4)
+
+
 @pytest.mark.parametrize('name', _FUNCTIONS)
 def test_wrong_rank(name):
   with pytest.raises(ValueError, match=r'`images` must have the shape \[\.\.'):

@@ -12,6 +12,8 @@ from tfp_ood.datasets import (
   _sample,
   _split_expressions,
 )
+from tfp_ood.datasets._checks import check_positive_int
+from tfp_ood.datasets._random_transformations import transform_at_random
 
 __all__ = ['load', 'num_examples']
 
@@ -114,9 +116,9 @@ def load(
   >>> [len(labels) for images, labels in dataset]
   [32, 32, 32, 4]
   """
-  _check_positive_int('batch_size', batch_size)
+  check_positive_int('batch_size', batch_size)
   if limit is not None:
-    _check_positive_int('limit', limit)
+    check_positive_int('limit', limit)
   if _is_folder(name):
     _check_no_split(name, split, 'folders')
     examples = _folder.folder_examples(name, image_shape, skip_unreadable)
@@ -149,14 +151,12 @@ def load(
       num_parallel_calls=tf.data.AUTOTUNE,
     )
   if random_transformation is not None:
-    batches = tf.data.Dataset.zip(batches, _seeds(seed)).map(
-      lambda batch, seed: (
-        _transformed(
-          batch[0], lambda images: random_transformation(images, seed)
-        ),
-        batch[1],
+    batches = transform_at_random(
+      batches,
+      lambda images, seed: _transformed(
+        images, lambda images: random_transformation(images, seed)
       ),
-      num_parallel_calls=tf.data.AUTOTUNE,
+      seed,
     )
   return batches.prefetch(tf.data.AUTOTUNE)
 
@@ -227,19 +227,6 @@ def _is_folder(name):
 
 def _is_control(name):
   return name.split('/')[0] in _controls.CONTROLS
-
-
-def _check_positive_int(argument, value):
-  if not (isinstance(value, (int, np.integer)) and value > 0):
-    raise ValueError(f'`{argument}` must be a positive int, got {value!r}.')
-
-
-def _seeds(seed):
-  """Yields stateless seeds without end, others in each iteration."""
-  words = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-  return words.batch(2, drop_remainder=True).map(
-    lambda pair: tf.bitcast(tf.cast(pair, tf.uint32), tf.int32)
-  )
 
 
 def _transformed(images, transformation):

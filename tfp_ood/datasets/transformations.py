@@ -1,12 +1,13 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Transformations of images in raw pixels, for tests of OOD detectors."""
+"""Transformations of images and sequences, for tests of OOD detectors."""
 
 import math
 
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.datasets._checks import check_positive_int
 
 __all__ = [
   'adjust_contrast',
@@ -19,6 +20,7 @@ __all__ = [
 
 # Luma of ITU-R Recommendation BT.601 for red, green and blue.
 _LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+_NUM_PIXEL_VALUES = 256
 
 
 def gray_towards_mean(images, factor):
@@ -144,29 +146,36 @@ def grayscale(images):
   return _restore_dtype(tf.repeat(luma, 3, axis=-1), images.dtype)
 
 
-def mutate(images, rate, seed):
+def mutate(images, rate, seed, num_values=256):
   """Replaces values at random by others, to train a background model on.
 
-  Each value (of one pixel and channel) is, independently and with probability
-  `rate`, replaced by one drawn uniformly from 0..255; the new value may equal
-  the old one. What an image depicts is destroyed faster than what its
-  background is made of, so that a model of mutated images is a model of the
-  background [1]; `tfp_ood.stats.likelihood_ratio` compares with it.
+  Each value (of one pixel and channel, or one position of a sequence) is,
+  independently and with probability `rate`, replaced by one drawn uniformly from
+  0..num_values - 1; the new value may equal the old one. What an image depicts is
+  destroyed faster than what its background is made of, so that a model of mutated
+  images is a model of the background [1]; `tfp_ood.stats.likelihood_ratio`
+  compares with it. The same holds for sequences, such as reads of genomes.
 
   Args:
     images: Tensor of raw pixels 0..255, `[..., height, width, channels]`;
-      `uint8` or floating.
+      `uint8` or floating. With another `num_values` than 256, a tensor of whole
+      numbers 0..num_values - 1 of rank 1 or more, such as sequences
+      `[batch, length]`; integer or floating.
     rate: Python number in [0, 1]: 0 changes nothing, 1 leaves noise.
     seed: Python `int`, or a pair of them (a `Tensor` too). The same seed
-      mutates alike; in training, `load(random_transformation=...)` gives
-      another one for each batch.
+      mutates alike; in training, `load(random_transformation=...)` and
+      `reads(random_transformation=...)` give another one for each batch.
+    num_values: Positive Python `int`: 256 for images, 4 for the bases of a
+      genome.
 
   Returns:
     A tensor of the shape and dtype of `images`.
 
   Raises:
-    ValueError: if `rate` is outside [0, 1], or `images` has a rank below 3 or
-      a dtype which is neither `uint8` nor floating.
+    ValueError: if `rate` is outside [0, 1], or `num_values` is not positive or
+      more than the dtype holds; or `images` has a rank below 3 or a dtype which is
+      neither `uint8` nor floating, with another `num_values` than 256 a rank below
+      1 or a dtype which is neither integer nor floating.
 
   #### Examples
 
@@ -175,6 +184,8 @@ def mutate(images, rate, seed):
   >>> round(float(tf.reduce_mean(tf.cast(black != mutate(black, 0.2, seed=1),
   ...                                    tf.float32))), 2)
   0.2
+  >>> mutate(tf.zeros([2, 250], tf.int32), 0.1, seed=1, num_values=4).shape
+  TensorShape([2, 250])
 
   #### References
 
@@ -184,13 +195,16 @@ def mutate(images, rate, seed):
   """
   if not 0 <= rate <= 1:
     raise ValueError(f'`rate` must be in [0, 1], got {rate}.')
-  images = _validated(images)
+  if num_values == _NUM_PIXEL_VALUES:
+    images = _validated(images)
+  else:
+    images = _validated_sequences(images, num_values)
   shape = tf.shape(images)
   which, what = tf.unstack(
     tf.random.experimental.stateless_split(stateless_seed(seed), num=2)
   )
   is_mutated = tf.random.stateless_uniform(shape, which) < rate
-  values = tf.random.stateless_uniform(shape, what, 0, 256, tf.int32)
+  values = tf.random.stateless_uniform(shape, what, 0, num_values, tf.int32)
   return tf.where(is_mutated, tf.cast(values, images.dtype), images)
 
 
@@ -279,6 +293,23 @@ def _validated(images):
       f'{images.shape}.'
     )
   return images
+
+
+def _validated_sequences(sequences, num_values):
+  sequences = tf.convert_to_tensor(sequences, name='images')
+  check_positive_int('num_values', num_values)
+  dtype = sequences.dtype
+  if not (dtype.is_integer or dtype.is_floating):
+    raise ValueError(f'`images` must be integer or floating, got {dtype.name}.')
+  # The new values are drawn as int32.
+  if num_values - 1 > min(dtype.max, tf.int32.max):
+    raise ValueError(
+      f'`num_values` must be at most {min(dtype.max, tf.int32.max) + 1:.0f} for '
+      f'{dtype.name}, got {num_values}.'
+    )
+  if sequences.shape.rank == 0:
+    raise ValueError('`images` must have a rank of 1 or more, got a scalar.')
+  return sequences
 
 
 def _as_float(images):
