@@ -137,6 +137,10 @@ SCORES = {
   'likelihood_ratio': Entry(
     stats.LikelihoodRatio, _difference('background_log_prob', 'log_prob')
   ),
+  'likelihood_ratio_of_other_names': Entry(
+    lambda: stats.LikelihoodRatio('elbo', 'log_prob'),
+    _difference('log_prob', 'elbo'),
+  ),
   'likelihood_regret': Entry(
     stats.LikelihoodRegret, _difference('optimized_log_prob', 'log_prob')
   ),

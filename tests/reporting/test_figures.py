@@ -368,7 +368,8 @@ def test_heat_maps_are_below_their_images():
   maps = {name: generator.normal(size=[3, 4, 6]) for name in ('one', 'other')}
   maps['other'][1, 2, 3] = 1e6  # Alone, it does not set the scale.
   figure = reporting.heat_maps(images, maps, captions=['1', '2', '3'])
-  grid = np.reshape(figure.axes[:9], [3, 3])
+  # Maps have a scale of colors at the end of each row.
+  grid = [figure.axes[:3], figure.axes[3:6], figure.axes[7:10]]
   assert [axis.get_title() for axis in grid[0]] == ['1', '2', '3']
   for axis, image in zip(grid[0], images, strict=True):
     drawn = axis.images[0].get_array()
@@ -527,6 +528,14 @@ def test_scatter_draws_every_point_in_the_color_of_its_data_set():
   assert len(set(colors)) == 2
   # The units of an embedding mean nothing.
   assert not axes.get_xticks().size and not axes.get_yticks().size
+  _assert_no_text_leaves_the_figure_or_overlaps(figure)
+
+
+def test_scatter_of_quantities_has_their_units():
+  figure = reporting.scatter({'a': np.eye(2)}, 'length (m)', 'time (s)')
+  (axes,) = figure.axes
+  assert (axes.get_xlabel(), axes.get_ylabel()) == ('length (m)', 'time (s)')
+  assert axes.get_xticks().size and axes.get_yticks().size
   _assert_no_text_leaves_the_figure_or_overlaps(figure)
 
 

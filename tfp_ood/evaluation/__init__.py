@@ -2,6 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a model, scores and data sets to tables, analyses and a report."""
 
+from tfp_ood.evaluation.against import scores_against
+from tfp_ood.evaluation.background_choice import (
+  BackgroundChoice,
+  choose_background,
+)
+from tfp_ood.evaluation.classes import by_class
 from tfp_ood.evaluation.constant_volume import (
   constant_volume_second_order_difference,
 )
@@ -19,7 +25,10 @@ from tfp_ood.evaluation.latent_space import (
   latent_space,
   reconstructions,
 )
-from tfp_ood.evaluation.likelihood_maps import likelihood_maps
+from tfp_ood.evaluation.likelihood_maps import (
+  likelihood_maps,
+  sequence_maps,
+)
 from tfp_ood.evaluation.other_model import other_model
 from tfp_ood.evaluation.rendering import (
   exciting_features,
@@ -32,8 +41,11 @@ from tfp_ood.evaluation.second_order import second_order
 from tfp_ood.evaluation.training_curves import training_curves
 
 __all__ = [
+  'BackgroundChoice',
   'Evaluation',
   'accuracies',
+  'by_class',
+  'choose_background',
   'constant_volume_second_order_difference',
   'decoded_samples',
   'ensemble_parts',
@@ -53,6 +65,8 @@ __all__ = [
   'rendering_layers',
   'samples',
   'score_table',
+  'scores_against',
   'second_order',
+  'sequence_maps',
   'training_curves',
 ]

@@ -12,14 +12,13 @@ __all__ = [
 ]
 
 _NO_BREAK_SPACE = '\u00a0'
-_ACRONYMS = {
-  word.lower(): word for word in ('ELBO', 'KDE', 'KL', 'PNG', 'SVM', 'WAIC')
-}
+_WORDS = ('ELBO', 'KDE', 'KL', 'Markov', 'ODIN', 'PNG', 'SVM', 'WAIC')
+_SPELLED = {word.lower(): word for word in _WORDS}
 
 
 def title(name):
   """Returns the words of a name: `latent_svm` is "latent SVM"."""
-  return ' '.join(_ACRONYMS.get(word, word) for word in name.split('_'))
+  return ' '.join(_SPELLED.get(word, word) for word in name.split('_'))
 
 
 def capitalized(text):

@@ -4,8 +4,8 @@
 
 import functools
 
-from tfp_ood import datasets, stats, training
-from tfp_ood.recipes.recipe import Setting
+from tfp_ood import datasets, evaluation, stats, training
+from tfp_ood.recipes.recipe import Setting, SettingError
 
 __all__ = [
   'EVALUATION_SETTINGS',
@@ -49,6 +49,16 @@ SCORES = {
 }
 EVALUATION_SETTINGS = {
   'mutation_rate': Setting(0.1, 'Share mutated in background training images.'),
+  'mutation_rates': Setting(
+    [],
+    'Several rates, each with a background model of its own; the best by '
+    'validation_dataset is taken.',
+  ),
+  'validation_dataset': Setting(
+    'sample_digits',
+    'Images out of distribution to choose one of mutation_rates by; not one of those '
+    'that are reported.',
+  ),
   'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
   'background_dataset': Setting('', 'Other data for the background model.'),
   'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
@@ -56,6 +66,7 @@ EVALUATION_SETTINGS = {
   'ensemble_minutes': Setting(0.0, 'Their minutes, if not those of the model.'),
 }
 _MAX_SKIPPED_STEPS = 10
+_NUM_VALIDATION = 1_000
 _WARMUP_STEPS = 100
 
 
@@ -75,24 +86,20 @@ def train_with_others(run, make):
   Returns:
     model: the model.
     others: `dict` of the others, as `tfp_ood.evaluation.evaluate` takes them.
-    records: `dict` from names of models to records of their training.
+    sections: list of `tfp_ood.reporting.Section`s of how others were chosen, and of
+      how all were trained.
   """
   asked, config, names = run.evaluation, run.model, names_of_scores(run)
-  if 'likelihood_ratio' in names and asked['background_dataset']:
-    # An unknown name is told before anything is trained.
-    run.load('train', asked['background_dataset'])
+  needs_background = 'likelihood_ratio' in names
+  if needs_background:
+    _check_background(run)
   model, record = train(run, make, '', config)
-  others, records = {}, {'model': record}
+  others, sections, records = {}, [], {'model': record}
   minutes = config['train_minutes']
-  if 'likelihood_ratio' in names:
-    changes = {
-      key: asked[key]
-      for key in ('mutation_rate', 'weight_decay', 'background_dataset')
-    }
-    changes['train_minutes'] = asked['background_minutes'] or minutes
-    others['background'], records['background'] = train(
-      run, make, 'background', config | changes
-    )
+  if needs_background:
+    background, choice = _background(run, make, model, records)
+    others['background'] = background
+    sections += choice
   if 'waic' in names:
     others['ensemble'] = []
     for number in range(1, asked['ensemble_size'] + 1):
@@ -103,7 +110,56 @@ def train_with_others(run, make):
       name = f'ensemble_{number}'
       member, records[name] = train(run, make, name, config | changes)
       others['ensemble'].append(member)
-  return model, others, records
+  return model, others, [*sections, evaluation.training_curves(records)]
+
+
+def _check_background(run):
+  """Raises for what could not be done after an hour of training."""
+  asked = run.evaluation
+  if asked['background_dataset']:
+    run.load('train', asked['background_dataset'])
+  if asked['mutation_rates']:
+    name = asked['validation_dataset']
+    if name in (run.model['in_distribution'], *asked['out_of_distribution']):
+      raise SettingError(
+        f'validation_dataset: {name} is reported; a rate that was chosen by it would '
+        'make its AUROC too good. Name another data set.'
+      )
+    run.load('train', name)
+
+
+def _background(run, make, model, records):
+  """Trains background models, and returns the best and how it was chosen."""
+  asked = run.evaluation
+
+  def trained(name, rate):
+    changes = {
+      'mutation_rate': rate,
+      'weight_decay': asked['weight_decay'],
+      'background_dataset': asked['background_dataset'],
+      'train_minutes': (
+        asked['background_minutes'] or run.model['train_minutes']
+      ),
+    }
+    background, records[name] = train(run, make, name, run.model | changes)
+    return background
+
+  rates = [float(rate) for rate in asked['mutation_rates']]
+  if not rates:
+    return trained('background', asked['mutation_rate']), []
+  backgrounds = {
+    f'mutation rate {rate:g}': trained(f'background_{rate:g}', rate)
+    for rate in rates
+  }
+  name = asked['validation_dataset']
+  chosen, section = evaluation.choose_background(
+    model,
+    backgrounds,
+    # All models have seen these alike, and no result is of them.
+    run.load('train', limit=_NUM_VALIDATION),
+    {f'{name} train': run.load('train', name, limit=_NUM_VALIDATION)},
+  )
+  return backgrounds[chosen], [section]
 
 
 def train(run, make, folder, config):

@@ -66,12 +66,14 @@ _NUM_BUNDLED = 500
 def _run(run, make):
   """Trains a flow and what its scores need, and analyzes them."""
   make_flow = functools.partial(_make, run, make)
-  flow, others, records = _likelihoods.train_with_others(run, make_flow)
+  flow, others, sections = _likelihoods.train_with_others(run, make_flow)
   if not run.is_chief:
     return None
   training.export_saved_model(flow, os.path.join(run.folder, 'saved_model'))
   found = _evaluated(run, make_flow, flow, others)
-  return found.add(evaluation.training_curves(records)), _DEFAULT
+  for section in sections:
+    found.add(section)
+  return found, _DEFAULT
 
 
 def _evaluated(run, make_flow, flow, others):

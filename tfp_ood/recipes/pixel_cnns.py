@@ -45,7 +45,7 @@ _EVALUATION_SETTINGS = {
 def _run(run):
   """Trains a PixelCNN and what its scores need, and analyzes them."""
   make = functools.partial(_make, run)
-  model, others, records = _likelihoods.train_with_others(run, make)
+  model, others, sections = _likelihoods.train_with_others(run, make)
   if not run.is_chief:
     return None
   training.export_saved_model(model, os.path.join(run.folder, 'saved_model'))
@@ -63,7 +63,9 @@ def _run(run):
   if number:
     found.add(evaluation.samples(model, number, seed=run.model['seed']))
   found.add(evaluation.extreme_images(found, run.compared))
-  return found.add(evaluation.training_curves(records)), _DEFAULT
+  for section in sections:
+    found.add(section)
+  return found, _DEFAULT
 
 
 def _arguments(image_shape, settings):

@@ -10,6 +10,7 @@ __all__ = ['heat_maps']
 
 _WIDTH = 7.2  # In inches, as all lengths here.
 _ROW_GAP = 0.25
+_BAR_WIDTH = 0.015  # In widths of the row.
 _COLOR_MAP = 'viridis'
 # Single pixels would leave no colors for the others.
 _PERCENTILES = (1, 99)
@@ -50,22 +51,27 @@ def heat_maps(images, maps_by_name, captions=None):
         f'as the images have; got {list(np.shape(maps))}.'
       )
   rows = 1 + len(maps_by_name)
-  cell = _WIDTH / (count + 1) * height / width
+  bar_width = _BAR_WIDTH * count
+  cell = _WIDTH / (count + 4 * bar_width) * height / width
   figure = _style.new_figure(_WIDTH, rows * (cell + _ROW_GAP) + _ROW_GAP)
-  axes = figure.subplots(rows, count, squeeze=False)
-  for axis in axes.flat:
+  # The last column is for the scales of colors, so that columns stay in line.
+  axes = figure.subplots(
+    rows, count + 1, squeeze=False, width_ratios=[1] * count + [bar_width]
+  )
+  axes[0, -1].remove()
+  for axis in axes[:, :-1].flat:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_color('#aaaaaa')
-  for axis, image in zip(axes[0], images, strict=True):
+  for axis, image in zip(axes[0, :-1], images, strict=True):
     axis.imshow(np.broadcast_to(image, (height, width, 3)))
-  for axis, caption in zip(axes[0], captions or [], strict=bool(captions)):
+  for axis, caption in zip(axes[0, :-1], captions or [], strict=bool(captions)):
     axis.set_title(caption, fontsize=8, color=_style.INK)
   for row, (name, maps) in zip(axes[1:], maps_by_name.items(), strict=True):
     low, high = np.percentile(maps, _PERCENTILES)
-    for axis, values in zip(row, maps, strict=True):
+    for axis, values in zip(row[:-1], maps, strict=True):
       drawn = axis.imshow(values, vmin=low, vmax=high, cmap=_COLOR_MAP)
     row[0].set_title(name, fontsize=8, color=_style.INK, loc='left')
-    bar = figure.colorbar(drawn, ax=list(row), fraction=0.05, pad=0.02)
+    bar = figure.colorbar(drawn, cax=row[-1])
     bar.ax.tick_params(labelsize=7, colors=_style.INK)
     bar.outline.set_edgecolor('#aaaaaa')
   return figure

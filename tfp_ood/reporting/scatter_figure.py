@@ -10,13 +10,19 @@ __all__ = [
   'scatter',
 ]
 
+_FEW = 100
+_SMALL, _LARGE = 8, 40  # Areas of points.
 
-def scatter(points_by_name):
-  """Draws the points of several data sets in one plane without units.
+
+def scatter(points_by_name, xlabel=None, ylabel=None):
+  """Draws the points of several data sets in one plane.
 
   Args:
     points_by_name: `dict` from `str` to arrays `[n, 2]` of finite numbers, the
       in-distribution data set first.
+    xlabel: `str`, what the first coordinate is, with its unit; `None` for a plane
+      without units.
+    ylabel: `str`, likewise of the second.
 
   Returns:
     `matplotlib.figure.Figure`.
@@ -34,9 +40,13 @@ def scatter(points_by_name):
     raise ValueError(
       '`points_by_name` is empty; it needs one data set or more.'
     )
-  figure = _style.new_figure(height=6.4)
+  has_units = xlabel is not None or ylabel is not None
+  figure = _style.new_figure(height=4.8 if has_units else 6.4)
   axes = figure.subplots()
-  axes.set(xticks=[], yticks=[])
+  if has_units:
+    _style.style_axes(axes, xlabel, ylabel)
+  else:
+    axes.set(xticks=[], yticks=[])
   for i, (name, points) in enumerate(points_by_name.items()):
     points = np.asarray(points, np.float64)
     if (
@@ -47,6 +57,7 @@ def scatter(points_by_name):
         f'{points.shape}.'
       )
     color = _style.line_style(i)['color']
-    axes.scatter(*points.T, s=8, alpha=0.6, color=color, label=name)
+    size = _LARGE if len(points) <= _FEW else _SMALL
+    axes.scatter(*points.T, s=size, alpha=0.6, color=color, label=name)
   _style.add_legend(figure, axes)
   return figure

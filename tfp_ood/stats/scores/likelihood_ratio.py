@@ -56,7 +56,7 @@ def likelihood_ratio(log_prob, background_log_prob):
 
 
 class LikelihoodRatio(Score):
-  """`likelihood_ratio` of `log_prob` and `background_log_prob`.
+  """`likelihood_ratio` of `log_prob` and `background_log_prob`, or of others.
 
   #### Example
 
@@ -66,9 +66,16 @@ class LikelihoodRatio(Score):
   [-10.0, 5.0]
   """
 
-  statistics = ('log_prob', 'background_log_prob')
+  def __init__(
+    self, log_prob='log_prob', background_log_prob='background_log_prob'
+  ):
+    """Instantiates the score.
+
+    Args:
+      log_prob: `str`, the name of a statistic, in nats.
+      background_log_prob: `str`, likewise of the background.
+    """
+    self.statistics = (log_prob, background_log_prob)
 
   def __call__(self, statistics):
-    return likelihood_ratio(
-      statistics['log_prob'], statistics['background_log_prob']
-    )
+    return likelihood_ratio(*(statistics[name] for name in self.statistics))
