@@ -4,7 +4,7 @@
 
 import tensorflow as tf
 
-__all__ = ['check_finite', 'check_values']
+__all__ = ['check_finite', 'check_values', 'check_whole_numbers']
 
 
 def check_values(values, is_valid, message):
@@ -68,3 +68,26 @@ def check_finite(values, name):
   return check_values(
     values, tf.math.is_finite(values), f'{name} must be finite.'
   )
+
+
+def check_whole_numbers(values, num_values, name):
+  """Raises unless values are whole numbers in a range; see `check_values`.
+
+  Args:
+    values: `Tensor` of numbers of any dtype.
+    num_values: Python `int`: they are to be `0 .. num_values - 1`.
+    name: Python `str`, what the values are, for the message.
+
+  Returns:
+    int32 `Tensor`, to be used in their place.
+  """
+  # Compared as int32: `num_values` need not fit into the type that was given.
+  whole = tf.cast(values, tf.int32)
+  is_valid = (whole >= 0) & (whole < num_values)
+  is_valid &= tf.cast(whole, values.dtype) == values
+  values = check_values(
+    values,
+    is_valid,
+    f'{name} must hold whole numbers from 0 to {num_values - 1}.',
+  )
+  return tf.cast(values, tf.int32)

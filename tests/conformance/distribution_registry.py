@@ -312,10 +312,12 @@ class Entry:
   Attributes:
     build: callable without arguments that returns a new one.
     covers: names of `tfp_ood.distributions` that go into it.
+    is_trained: whether it has variables that a gradient trains.
   """
 
   build: Callable
   covers: frozenset
+  is_trained: bool = True
 
   def make(self):
     """Returns one that is moved; all tests of a process share it."""
@@ -350,6 +352,12 @@ def _vamp_prior():
     num_pseudo_inputs=6,
     seed=2,
   )
+
+
+def _markov_mixture():
+  reads = np.random.default_rng(0).integers(0, 3, [40, 5])
+  model = distributions.MarkovMixture(5, 1, 2, num_values=3)
+  return model.fit((reads, np.arange(40) % 2))
 
 
 def _pixels(distribution):
@@ -390,6 +398,15 @@ OTHERS = {
   'pixel_categorical': Entry(
     lambda: _pixels(distributions.PixelCategorical(_logits([4, 4, 1, 16]))),
     frozenset({'PixelCategorical'}),
+  ),
+  'sequence_model': Entry(
+    lambda: distributions.sequence_model(
+      5, num_values=3, num_units=4, num_context=2, seed=1
+    ),
+    frozenset({'SequenceModel', 'sequence_model'}),
+  ),
+  'markov_mixture': Entry(
+    _markov_mixture, frozenset({'MarkovMixture'}), is_trained=False
   ),
 }
 

@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of images, and the priors, posteriors and likelihoods they are made of."""
 
+from tfp_ood.distributions.autoregressive.markov_mixture import MarkovMixture
 from tfp_ood.distributions.autoregressive.pixel_cnn import (
   PixelCnn,
   pixel_cnn,
+)
+from tfp_ood.distributions.autoregressive.sequence_model import (
+  SequenceModel,
+  sequence_model,
 )
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 from tfp_ood.distributions.glow import constant_volume_glow, glow
@@ -68,12 +73,14 @@ __all__ = [
   'LayerwiseSwitchPrior',
   'LogNormalizer',
   'LogProbTerms',
+  'MarkovMixture',
   'NeuralRenderingModel',
   'PixelCategorical',
   'PixelCnn',
   'RawPixelDistribution',
   'RenderingInference',
   'RenderingTerms',
+  'SequenceModel',
   'StructuredSwitchPrior',
   'VampPrior',
   'VariationalAutoencoder',
@@ -87,5 +94,6 @@ __all__ = [
   'pixel_cnn',
   'pixel_likelihood',
   'posterior_layer',
+  'sequence_model',
   'variational_autoencoder',
 ]

@@ -25,6 +25,7 @@ from tfp_ood.networks.piecewise_linear import (
 )
 from tfp_ood.networks.pixel_cnn_network import PixelCnnNetwork
 from tfp_ood.networks.read_classifier import read_classifier
+from tfp_ood.networks.recurrent_network import RecurrentNetwork
 from tfp_ood.networks.sequence_classifier import SequenceClassifier
 from tfp_ood.networks.shifted_convolution import ShiftedConvolution
 from tfp_ood.networks.shifted_transposed_convolution import (
@@ -43,6 +44,7 @@ __all__ = [
   'PiecewiseLinearNetwork',
   'PixelCnnNetwork',
   'Propagated',
+  'RecurrentNetwork',
   'Rendered',
   'SequenceClassifier',
   'ShiftedConvolution',

@@ -4,7 +4,7 @@
 
 import tensorflow as tf
 
-from tfp_ood._checks import check_values
+from tfp_ood._checks import check_whole_numbers
 from tfp_ood.networks._keras_classifier import KerasClassifier
 
 __all__ = ['SequenceClassifier']
@@ -118,17 +118,9 @@ class SequenceClassifier(KerasClassifier):
         f'{self._length}], got {sequences.shape}.'
       )
     sequences = tf.ensure_shape(sequences, shape)
-    # Compared as int32: `num_values` need not fit into the type that was given.
-    whole = tf.cast(sequences, tf.int32)
-    is_valid = (whole >= 0) & (whole < self._num_values)
-    is_valid &= tf.cast(whole, sequences.dtype) == sequences
-    sequences = check_values(
-      sequences,
-      is_valid,
-      'SequenceClassifier: `sequences` must hold whole numbers from 0 to '
-      f'{self._num_values - 1}.',
+    return check_whole_numbers(
+      sequences, self._num_values, 'SequenceClassifier: `sequences`'
     )
-    return tf.cast(sequences, tf.int32)
 
   def _inputs(self, sequences):
     return tf.one_hot(
