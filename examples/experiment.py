@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line of the experiments: flags, and running a recipe."""
 
-import importlib.metadata
 import os
-import platform
 import sys
 
 # Quiet TensorFlow's start-up, unless the user asked for more.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
+import setting_flags
 from absl import app, flags, logging
 
 import tfp_ood
@@ -79,41 +78,12 @@ _OUTPUT_DIR = flags.DEFINE_string(
 )
 
 
-def _define_settings():
-  """Makes a flag of every setting of every recipe; returns their names."""
-  define = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-    list: flags.DEFINE_list,
+_SETTINGS = setting_flags.define(
+  {
+    model: recipe.model_settings | recipe.evaluation_settings
+    for model, recipe in _RECIPES.items()
   }
-  helps, kinds = {}, {}
-  for model, recipe in _RECIPES.items():
-    settings = recipe.model_settings | recipe.evaluation_settings
-    for name, setting in settings.items():
-      default = setting.default
-      kinds[name] = type(default[0] if isinstance(default, tuple) else default)
-      helps.setdefault(name, {}).setdefault(_help(setting), []).append(model)
-  for name, texts in helps.items():
-    help_text = ' '.join(f'{", ".join(of)}: {t}' for t, of in texts.items())
-    define[kinds[name]](name, None, help_text)
-  return list(helps)
-
-
-def _help(setting):
-  default, parts = setting.default, [setting.help]
-  if setting.choices:
-    parts.append(f'{" | ".join(setting.choices)}.')
-  if isinstance(default, tuple):
-    parts.append(f'Default by preset: {", ".join(map(str, default))}.')
-  elif default != '':
-    text = ','.join(default) if isinstance(default, list) else default
-    parts.append(f'Default: {text}.')
-  return ' '.join(parts)
-
-
-_SETTINGS = _define_settings()
+)
 
 
 def main(argv, data):
@@ -156,7 +126,10 @@ def main(argv, data):
       print(f'The run is complete: {report}')
       return
     evaluation = run.run(
-      {'command': ' '.join(['python', *sys.argv]), 'versions': _versions()}
+      {
+        'command': ' '.join(['python', *sys.argv]),
+        'versions': setting_flags.versions(),
+      }
     )
   except tfp_ood.training.OtherSettingsError as error:
     raise app.UsageError(f'{error} (The folder is --output_dir.)') from error
@@ -165,13 +138,3 @@ def main(argv, data):
   if evaluation is not None:
     print(evaluation.summary())
     print(f'Report: {report}')
-
-
-def _versions():
-  """The versions of Python and of the packages behind the results."""
-  packages = ('tensorflow', 'tensorflow-probability', 'tf-keras', 'numpy')
-  return {
-    'python': platform.python_version(),
-    'tfp_ood': tfp_ood.__version__,
-    **{name: importlib.metadata.version(name) for name in packages},
-  }

@@ -56,8 +56,10 @@ def test_examples_are_what_a_person_reads():
     'compose_a_flow.py',
     'experiment.py',
     'fashion_mnist_mnist.py',
+    'genomes.py',
     'own_model.py',
     'score_a_pipeline.py',
+    'setting_flags.py',
     'train_pretrained.py',
   }
   counts = {
@@ -134,6 +136,14 @@ def test_help_lists_every_setting(tmp_path, script):
     assert re.search(rf'--(\[no\])?{name}:', result.stdout), name
   assert f'python examples/{script}.py --data' in result.stdout
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_help_of_genomes_lists_every_setting(tmp_path):
+  result = run_python([EXAMPLES / 'genomes.py', '--help'], tmp_path)
+  assert 'Traceback' not in result.stderr
+  for name in ('data_dir', *tfp_ood.recipes.GENOME_SETTINGS):
+    assert re.search(rf'--(\[no\])?{name}:', result.stdout), name
 
 
 def test_unknown_models_are_refused(run_example):

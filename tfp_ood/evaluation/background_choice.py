@@ -57,10 +57,11 @@ def choose_background(
   >>> tfd = tfp.distributions
   >>> model = tfd.Sample(tfd.Normal(0., 1.), [8])
   >>> backgrounds = {
-  ...     scale: tfd.Sample(tfd.Normal(0., scale), [8]) for scale in (1.1, 4.)}
-  >>> inside, outside = model.sample(50, seed=1), 1.5 * model.sample(50, seed=2)
+  ...     'moved': tfd.Sample(tfd.Normal(1., 1.), [8]),
+  ...     'wide': tfd.Sample(tfd.Normal(0., 4.), [8])}
+  >>> inside, outside = model.sample(50, seed=1), 2. * model.sample(50, seed=2)
   >>> choose_background(model, backgrounds, inside, {'wide': outside}).name
-  4.0
+  'wide'
 
   #### References
 

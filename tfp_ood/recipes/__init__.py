@@ -10,6 +10,7 @@ from tfp_ood.recipes.autoencoders import (
   variational_autoencoder,
 )
 from tfp_ood.recipes.flows import constant_volume_glow, glow
+from tfp_ood.recipes.genomes import GENOME_SETTINGS, GenomeRun
 from tfp_ood.recipes.pixel_cnns import pixel_cnn
 from tfp_ood.recipes.recipe import (
   PRESETS,
@@ -22,9 +23,11 @@ from tfp_ood.recipes.rendering import neural_rendering_model
 from tfp_ood.recipes.run import Run
 
 __all__ = [
+  'GENOME_SETTINGS',
   'PRESETS',
   'RECIPES',
   'Builder',
+  'GenomeRun',
   'Recipe',
   'Run',
   'Setting',
