@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfp_ood import datasets, recipes, reporting, stats
 from tfp_ood.evaluation import Evaluation
@@ -76,6 +77,20 @@ def test_the_files_of_a_run(run):
     'test_reads_maps_most_likely',
     'reads_of_other_genomes_auroc_by_GC_content',
   } <= drawn
+
+
+def test_the_exported_detector_scores_alike(run):
+  folder, found = run
+  detector = tf.saved_model.load(str(folder / 'run' / 'detector'))
+  reads = datasets.reads(
+    str(folder / 'ood_test'), '', 40, num_reads=60, batch_size=60, seed=4
+  )
+  np.testing.assert_allclose(
+    detector.score(next(iter(reads))[0]),
+    found.scores['likelihood_ratio']['reads of other genomes'],
+    rtol=1e-3,
+    atol=1e-3,
+  )
 
 
 def test_the_markov_chains_tell_these_genomes_apart(run):

@@ -9,15 +9,18 @@ import time
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from tfp_ood import (
   datasets,
   distributions,
   evaluation,
-  networks,
   stats,
   training,
+)
+from tfp_ood.recipes._genome_models import (
+  NUM_BASES,
+  ODIN_TEMPERATURE,
+  GenomeModels,
 )
 from tfp_ood.recipes.recipe import Recipe, Setting
 
@@ -63,11 +66,7 @@ GENOME_SETTINGS = {
     (100, 2_000, 10_000), 'Reads of each data set to choose by.'
   ),
 }
-_NUM_BASES = 4
 _BATCH_SIZE = 128  # Of what is scored.
-_MOST_CLASSIFIERS = 100
-_ODIN_TEMPERATURE = 1000.0
-_WARMUP_STEPS = 100
 _PARTS = {'train': '[:80%]', 'validation': '[80%:90%]', 'test': '[90%:]'}
 # Pieces of genomes are compared by how often each of these words is in them.
 _WORD_LENGTH = 4
@@ -83,8 +82,9 @@ class GenomeRun:
   genomes, with the models of the first seed; the other genomes are scored once, at the
   end.
 
-  The folder holds the weights of all models, statistics of all reads, results.json
-  and report.html. The same settings again go on with what was interrupted.
+  The folder holds the weights of all models, statistics of all reads, results.json,
+  report.html and, in detector/, a detector by the likelihood ratio for programs that
+  have only TensorFlow. The same settings again go on with what was interrupted.
 
   #### Example
 
@@ -144,7 +144,7 @@ class GenomeRun:
     self._composition = self._markov_mixture(0)
     sections, chosen, evaluations = [], None, {}
     for seed in range(self.config['num_seeds']):
-      models = _Models(self, seed)
+      models = GenomeModels(self, seed)
       if chosen is None:
         chosen, sections = self._chosen(models)
       evaluations[f'seed_{seed}'] = self._evaluated(models, chosen)
@@ -160,6 +160,9 @@ class GenomeRun:
       'configuration': settings,
       'seconds': time.monotonic() - start,
     }
+    found.detector('likelihood_ratio').export_saved_model(
+      os.path.join(self.folder, 'detector')
+    )
     found.write_report(self.folder)
     found.save(self.folder)
     return found
@@ -199,7 +202,7 @@ class GenomeRun:
     mixture = distributions.MarkovMixture(
       self.config['read_length'],
       order,
-      num_values=_NUM_BASES,
+      num_values=NUM_BASES,
       num_components=self.num_known,
     )
     return mixture.fit(self.reads('in_distribution', _PARTS['train']))
@@ -237,7 +240,7 @@ class GenomeRun:
         [f'{s:g}{", chosen" if s == step else ""}', f'{value:.3f}']
         for s, value in aurocs.items()
       ],
-      caption=f'AUROC of ODIN at temperature {_ODIN_TEMPERATURE:g}.',
+      caption=f'AUROC of ODIN at temperature {ODIN_TEMPERATURE:g}.',
     )
     return (*choices[name], step), [section]
 
@@ -310,148 +313,6 @@ class GenomeRun:
     found.add(evaluation.sequence_maps(found, models.model, data, background))
 
 
-class _Models:
-  """The models of one seed, each trained or restored when it is asked for first."""
-
-  def __init__(self, run, seed):
-    self.seed = seed
-    self.records = {}
-    self._run, self._config = run, run.config
-    self.background = functools.cache(self._background)
-    self._network = functools.cache(self._member)
-
-  @functools.cached_property
-  def model(self):
-    """The model of the known genomes."""
-    minutes = self._config['train_minutes']
-    return self._sequence_model('model', minutes, 0.0, 0.0)
-
-  def _background(self, rate, decay):
-    return self._sequence_model(
-      f'background_{rate:g}_{decay:g}',
-      self._config['background_minutes'],
-      rate,
-      decay,
-    )
-
-  def _sequence_model(self, name, minutes, rate, decay):
-    config = self._config
-    distribution = distributions.sequence_model(
-      config['read_length'],
-      num_values=_NUM_BASES,
-      num_units=config['num_units'],
-      num_context=config['num_context'],
-      seed=self.seed,
-    )
-    model = training.DistributionModel(distribution, seed=self.seed)
-    model.compile(self._optimizer('', decay))
-    reads = self._run.training_reads(
-      self.seed,
-      batch_size=config['batch_size'],
-      random_transformation=_mutation(rate) if rate else None,
-    )
-    self._train(model, name, reads, minutes)
-    return distribution
-
-  def classifier(self, perturbation=0.0):
-    """The first classifier of the ensemble, with a step of ODIN."""
-    return networks.SequenceClassifier(
-      self._network(0),
-      _NUM_BASES,
-      perturbation=perturbation,
-      temperature=_ODIN_TEMPERATURE,
-    )
-
-  def ensemble(self):
-    """All classifiers as one."""
-    return networks.ClassifierEnsemble(
-      networks.SequenceClassifier(self._network(number), _NUM_BASES)
-      for number in range(self._config['ensemble_size'])
-    )
-
-  def mutation_classifier(self, rate):
-    """A classifier of reads as they are against mutated ones.
-
-    Its logits are log-probabilities.
-    """
-    name = f'mutation_classifier_{rate:g}'
-    seed = self._seed(self._config['ensemble_size'])
-
-    def both(reads, mutated):
-      (reads, _), (mutated, _) = reads, mutated
-      is_mutated = tf.repeat([0, 1], [tf.shape(reads)[0], tf.shape(mutated)[0]])
-      return tf.concat([reads, mutated], axis=0), is_mutated
-
-    size = self._config['classifier_batch_size'] // 2
-    dataset = tf.data.Dataset.zip(
-      self._run.training_reads(seed, batch_size=size),
-      self._run.training_reads(
-        seed + 1, batch_size=size, random_transformation=_mutation(rate)
-      ),
-    ).map(both)
-    network = self._classifier(name, 2, dataset, seed)
-    return networks.ClassifierEnsemble(
-      [networks.SequenceClassifier(network, _NUM_BASES)]
-    )
-
-  def _member(self, number):
-    seed = self._seed(number)
-    return self._classifier(
-      f'classifier_{number}',
-      self._run.num_known,
-      self._run.training_reads(
-        seed, batch_size=self._config['classifier_batch_size']
-      ),
-      seed,
-    )
-
-  def _seed(self, number):
-    """One for each classifier of each run."""
-    return self.seed * _MOST_CLASSIFIERS + number
-
-  def _classifier(self, name, num_classes, dataset, seed):
-    network = networks.read_classifier(
-      self._config['read_length'], num_classes, num_values=_NUM_BASES, seed=seed
-    )
-    network.compile(
-      self._optimizer('classifier_'),
-      tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-      metrics=['accuracy'],
-    )
-    one_hot = dataset.map(lambda x, labels: (tf.one_hot(x, _NUM_BASES), labels))
-    minutes = self._config['classifier_minutes']
-    self._train(network, name, one_hot, minutes, 'classifier_')
-    return network
-
-  def _optimizer(self, kind, decay=0.0):
-    return training.adam(
-      self._config[f'{kind}learning_rate'],
-      global_clipnorm=1.0,
-      ema_momentum=0.99,
-      weight_decay=decay or None,
-    )
-
-  def _train(self, model, name, reads, minutes, kind=''):
-    self.records[name] = training.train_or_restore(
-      model,
-      os.path.join(self._run.folder, f'seed_{self.seed}', name),
-      self._config | {'name': name},
-      reads,
-      minutes=minutes,
-      learning_rate=self._config[f'{kind}learning_rate'],
-      warmup_steps=_WARMUP_STEPS,
-    )
-
-
-def _mutation(rate):
-  """Returns what is done to reads at random."""
-  return functools.partial(_mutate, rate=rate)
-
-
-def _mutate(reads, seed, rate):
-  return datasets.mutate(reads, rate, seed, num_values=_NUM_BASES)
-
-
 def _scores():
   return {
     'negative_log_likelihood': stats.NegativeLogLikelihood(),
@@ -465,7 +326,7 @@ def _scores():
     'max_probability': stats.MaxSoftmax(statistic='classifier_logits'),
     'entropy': stats.PredictiveEntropy(statistic='classifier_logits'),
     'odin': stats.MaxSoftmax(
-      _ODIN_TEMPERATURE, statistic='classifier_perturbed_logits'
+      ODIN_TEMPERATURE, statistic='classifier_perturbed_logits'
     ),
     'ensemble_max_probability': stats.MaxSoftmax(statistic='ensemble_logits'),
     'ensemble_entropy': stats.PredictiveEntropy(statistic='ensemble_logits'),
@@ -478,7 +339,7 @@ def _scores():
 
 def _odin_auroc(classifier, inside, outside):
   """AUROC of ODIN, the mean over data sets."""
-  score = stats.MaxSoftmax(_ODIN_TEMPERATURE, statistic='perturbed_logits')
+  score = stats.MaxSoftmax(ODIN_TEMPERATURE, statistic='perturbed_logits')
 
   @tf.function(reduce_retracing=True)
   def of_batch(reads):
@@ -499,12 +360,12 @@ def _words_by_genome(reads):
   for values, labels in reads:
     words = sum(
       values[:, k : values.shape[1] - _WORD_LENGTH + 1 + k]
-      * _NUM_BASES ** (_WORD_LENGTH - 1 - k)
+      * NUM_BASES ** (_WORD_LENGTH - 1 - k)
       for k in range(_WORD_LENGTH)
     ).numpy()
     for label in np.unique(labels):
       found = np.bincount(
-        words[labels == label].ravel(), minlength=_NUM_BASES**_WORD_LENGTH
+        words[labels == label].ravel(), minlength=NUM_BASES**_WORD_LENGTH
       )
       counts[label] = counts.get(label, 0) + found
   return [counts[k] / counts[k].sum() for k in sorted(counts)]
