@@ -30,7 +30,14 @@ def _images(batch_size=1):
   )
 
 
-@pytest.mark.parametrize('num_levels', [1, 2, 3])
+@pytest.mark.parametrize(
+  'num_levels',
+  [
+    1,
+    pytest.param(2, marks=pytest.mark.slow),
+    pytest.param(3, marks=pytest.mark.exhaustive),
+  ],
+)
 def test_features_see_all_pixels_before_them_and_no_other(num_levels):
   network, images = _network(num_levels), _images()
   with tf.GradientTape() as tape:

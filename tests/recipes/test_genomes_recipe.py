@@ -61,7 +61,7 @@ def _run(folder, **settings):
 def _finished(tmp_path_factory):
   folder = tmp_path_factory.mktemp('genomes')
   _write_genomes(folder)
-  return folder, _run(folder, num_seeds=2).run()
+  return folder, _run(folder).run()
 
 
 def test_the_files_of_a_run(run):
@@ -135,17 +135,23 @@ def test_scores_are_of_the_reads_that_they_say(run):
     )
 
 
+@pytest.mark.exhaustive
 def test_a_finished_run_trains_nothing_again(run, capsys):
   folder, found = run
-  again = _run(folder, num_seeds=2).run()
+  again = _run(folder).run()
   assert 'epoch' not in capsys.readouterr().out
   assert again.aurocs() == found.aurocs()
 
 
-def test_each_seed_has_models_of_its_own(run):
-  folder, _ = run
+@pytest.mark.exhaustive
+def test_each_seed_has_models_of_its_own(tmp_path):
+  _write_genomes(tmp_path)
+  found = _run(tmp_path, num_seeds=2).run()
   for seed in (0, 1):
-    names = {p.name for p in (folder / 'run' / f'seed_{seed}').iterdir()}
+    names = {p.name for p in (tmp_path / 'run' / f'seed_{seed}').iterdir()}
     assert {'model', 'classifier_0', 'classifier_1', 'statistics'} <= names
-  settings = reporting.read_results(folder / 'run' / 'configuration.json')
+  settings = reporting.read_results(tmp_path / 'run' / 'configuration.json')
   assert settings['num_seeds'] == 2
+  over_runs = found.results()['sections']['Over training runs']['auroc']
+  by_dataset = over_runs['negative_log_likelihood'].values()
+  assert {found['num_runs'] for found in by_dataset} == {2}

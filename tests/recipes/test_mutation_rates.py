@@ -31,7 +31,7 @@ def _run(folder, others, **settings):
   )
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_background_model_is_the_one_that_was_chosen(tmp_path):
   found = _run(tmp_path, []).run()
   choice = found.results()['sections']['Which background model?']

@@ -88,8 +88,8 @@ class ShiftedConvolution:
 def _convolve(images, kernel, padding):
   """A convolution whose gradient by the images is one too.
 
-  On a CPU, TensorFlow's own gradient of a convolution with explicit padding takes twice
-  as long, and in bfloat16 it is not usable at all.
+  On a CPU, TensorFlow's own gradient of a convolution with explicit padding takes up to
+  twice as long.
   """
 
   @tf.custom_gradient

@@ -114,6 +114,7 @@ def test_the_map_in_single_precision_is_close_for_long_reads():
   )
 
 
+@pytest.mark.slow
 def test_recovers_a_known_chain():
   reads, labels, tables = _chains(20_000)
   model = MarkovMixture(4, 2, 2, num_values=3).fit((reads, labels))
@@ -181,6 +182,7 @@ def test_samples_follow_a_new_fit():
   np.testing.assert_array_equal(model.sample(5, seed=1), ones[:5])
 
 
+@pytest.mark.slow
 def test_check_model_accepts_it():
   model = _fitted(dtype=tf.float32)
   tfp_ood.testing.check_model(model, model.sample(12, seed=1))

@@ -181,6 +181,7 @@ def test_a_detector_is_calibrated_and_exported(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss():
   generator = np.random.default_rng(0)
   reads = np.cumsum(generator.integers(0, 2, [256, 8]), axis=1) % 4
@@ -302,6 +303,7 @@ def test_comes_back_with_its_weights(tmp_path):
   assert tfp_ood.pretrained.load_model(path).event_shape == [6]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_weights():
   one, same, other = (
     sequence_model(4, num_units=8, num_context=1, seed=seed).log_prob(_READS)
