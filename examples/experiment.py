@@ -84,6 +84,8 @@ _SETTINGS = setting_flags.define(
     for model, recipe in _RECIPES.items()
   }
 )
+# What --help lists.
+flags.adopt_module_key_flags(setting_flags)
 
 
 def main(argv, data):

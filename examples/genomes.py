@@ -38,6 +38,8 @@ _OUTPUT_DIR = flags.DEFINE_string(
   'output_dir', None, 'Default: outputs/genomes_PRESET.'
 )
 _SETTINGS = setting_flags.define({'genomes': tfp_ood.recipes.GENOME_SETTINGS})
+# What --help lists.
+flags.adopt_module_key_flags(setting_flags)
 
 
 def main(argv):
