@@ -58,11 +58,11 @@ def likelihood_maps(
     'the pixel more likely. They sum to the number above the image',
     background,
   )
-  for name, kind, found in _extremes(
+  for name, extreme, kind, found in _extremes(
     evaluation, distribution, datasets, background, count
   ):
     section.add_figure(
-      f'{name}_maps_{kind.split()[0]}_likely',
+      f'{name}_maps_{extreme}_likely',
       reporting.heat_maps,
       f'{name}: the {len(found.examples)} {kind}.',
       images=found.examples,
@@ -111,13 +111,13 @@ def sequence_maps(evaluation, distribution, datasets, background=None, count=8):
     'more likely; its sum over the row is what the rows are ordered by',
     background,
   )
-  for name, kind, found in _extremes(
+  for name, extreme, kind, found in _extremes(
     evaluation, distribution, datasets, background, count
   ):
     levels = found.examples - found.examples.min()
     gray = 255 * levels // max(levels.max(), 1)
     section.add_figure(
-      f'{name}_maps_{kind.split()[0]}_likely',
+      f'{name}_maps_{extreme}_likely',
       reporting.heat_maps,
       f'{name}: the {len(found.examples)} {kind}, one in a row.',
       images=_as_image(gray)[..., np.newaxis].astype(np.uint8),
@@ -146,7 +146,7 @@ def _section(title, text, background):
 
 
 def _extremes(evaluation, distribution, datasets, background, count):
-  """Yields names of data sets, what is extreme, and an `_Extreme`."""
+  """Yields names of data sets, `'most'` or `'least'`, in words, an `_Extreme`."""
   by_what = 'likely' if background is None else 'likely by the ratio'
   models = {'log-probability': distribution}
   if background is not None:
@@ -167,6 +167,7 @@ def _extremes(evaluation, distribution, datasets, background, count):
         maps['the ratio'] = maps['log-probability'] - maps['of the background']
       yield (
         name,
+        extreme,
         f'{extreme} {by_what}',
         _Extreme(examples, values[indices], maps),
       )
