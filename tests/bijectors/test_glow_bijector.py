@@ -107,6 +107,30 @@ def test_initialize_standardizes_what_leaves_every_step(recompute):
     np.testing.assert_allclose(value.std(axis=(0, 1, 2)), 1.0, atol=1e-10)
 
 
+@pytest.mark.parametrize(
+  'hidden_channels, compute_dtype, recompute',
+  [
+    # 32 MiB an image allow 1024 pixels in 8 steps 4096 bytes each. Both hidden
+    # layers and eight images of 12 channels take 4480, 2432 and 640.
+    (512, None, True),
+    (512, tf.bfloat16, False),
+    (32, None, False),
+  ],
+)
+def test_stores_activations_where_they_fit(
+  hidden_channels, compute_dtype, recompute
+):
+  glow = bijectors.Glow(
+    [64, 64, 3],
+    num_levels=1,
+    num_steps=8,
+    hidden_channels=hidden_channels,
+    compute_dtype=compute_dtype,
+  )
+  _, scan, _ = glow.flow.bijectors
+  assert scan.parameters['recompute'] is recompute
+
+
 @pytest.mark.parametrize('method', ['forward', 'inverse'])
 def test_refuses_to_run_before_initialize(method):
   glow = _glow()

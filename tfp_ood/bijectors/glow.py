@@ -25,6 +25,9 @@ from tfp_ood.networks.zero_convolution import ZeroConvolution
 
 __all__ = ['Glow']
 
+_MAX_STORED_BYTES = 32 * 2**20
+# As measured: what a step keeps beside the outputs of its network's hidden layers.
+_STORED_IMAGES = 8
 _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 
 
@@ -79,7 +82,7 @@ class Glow(VectorToImage):
     coupling='affine',
     network_fn=None,
     seed=None,
-    recompute=True,
+    recompute='auto',
     compute_dtype=None,
     dtype=tf.float32,
     validate_args=False,
@@ -104,7 +107,10 @@ class Glow(VectorToImage):
         `tfp_ood.networks.CouplingNetwork`s in a `Scan`.
       seed: Python `int` or stateless PRNG seed of the weights.
       recompute: Python `bool`, whether the gradient recovers activations
-        instead of storing them; see `Scan`. A chain always stores them.
+        instead of storing them; see `Scan`. `'auto'` stores them, which is faster,
+        where they take at most 32 MiB an image, that is 2 GiB for a batch of 64; the
+        estimate is the outputs of the hidden layers and eight arrays of the size of
+        the images, for each step. A chain always stores them.
       compute_dtype: the dtype of the default networks' convolutions, such as
         `tf.bfloat16`. Default: `dtype`.
       dtype: the dtype of the weights, latents and images.
@@ -130,9 +136,13 @@ class Glow(VectorToImage):
       self._network_fn = network_fn
       self._hidden_channels = hidden_channels
       self._num_steps = num_steps
-      self._recompute = recompute
       self._compute_dtype = compute_dtype
       self._weights_dtype = tf.as_dtype(dtype)
+      if recompute == 'auto':
+        recompute = self._bytes_of_activations(image_shape, num_levels) > (
+          _MAX_STORED_BYTES
+        )
+      self._recompute = recompute
       self._level_shapes = []
       self._flow = self._level(image_shape, num_levels, stateless_seed(seed))
       self._initialized = tf.Variable(
@@ -179,6 +189,19 @@ class Glow(VectorToImage):
         tf.split(latent, sizes, axis=-1), self._level_shapes, strict=True
       )
     ]
+
+  def _bytes_of_activations(self, image_shape, num_levels):
+    """Estimates how many bytes of an image a gradient keeps, if it stores them."""
+    height, width, channels = image_shape
+    hidden_size = tf.as_dtype(self._compute_dtype or self._weights_dtype).size
+    total = 0
+    for _ in range(num_levels):
+      height, width, channels = height // 2, width // 2, channels * 4
+      of_pixel = 2 * self._hidden_channels * hidden_size
+      of_pixel += _STORED_IMAGES * channels * self._weights_dtype.size
+      total += self._num_steps * height * width * of_pixel
+      channels -= channels // 2
+    return total
 
   def _level(self, image_shape, num_levels, seed):
     """Builds a level and, inside it, all deeper ones."""

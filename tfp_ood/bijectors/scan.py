@@ -190,10 +190,18 @@ class Scan(Bijector):
 
   def _loop(self, direction, value, leaves):
     """Runs the steps one after the other."""
+    # The gradient of an array's element is stored as one. That of a slice is as
+    # large as the stack, zero but for the slice, and all of them are added up.
+    arrays = [
+      tf.TensorArray(
+        leaf.dtype, self.num_steps, clear_after_read=False
+      ).unstack(leaf)
+      for leaf in leaves
+    ]
 
     def body(iteration, value, total):
       index = direction.index_of(iteration, self.num_steps)
-      slices = [leaf[index] for leaf in leaves]
+      slices = [array.read(index) for array in arrays]
       result, log_det = value_and_log_det(
         self._bijector_of(slices),
         direction,

@@ -166,8 +166,6 @@ def _make(run, make, config):
   return make(
     **_arguments(run.image_shape, config),
     seed=config['seed'],
-    # Storing the activations is faster where they fit into memory.
-    recompute=run.preset == 'paper',
     compute_dtype=tf.as_dtype(config['precision']),
   )
 
