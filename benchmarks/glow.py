@@ -7,9 +7,13 @@
 Each measurement is a process of its own, ours and TFP's in turn; a table of the
 ratios ends the run (about ten minutes on two cores). Random images: only the
 time matters. XLA on or off is a setting, and each side is quoted at its best.
+
+The limit is what the convolutions of the couplings' networks take alone, in the same
+precision and run: `limit` in the table is our speed as a share of theirs.
 """
 
 import argparse
+import functools
 import json
 import os
 import resource
@@ -31,10 +35,10 @@ def measure_speed(arguments):
 
   import tfp_ood
 
-  images = _random_images(tf, _BATCH_SIZE)
+  images = _random_images(tf, arguments.batch_size)
   # The clock includes building the model, not importing TensorFlow.
   start = time.perf_counter()
-  model = _make_model(peers, arguments, _NUM_STEPS, _HIDDEN_CHANNELS)
+  model = _make_model(peers, arguments, arguments.num_steps, _HIDDEN_CHANNELS)
   model.initialize(images)
   initialized = time.perf_counter()
   step, gradients = peers.make_training_step(
@@ -43,11 +47,15 @@ def measure_speed(arguments):
   gradients(images, tf.constant([0, 0]))
   first_gradient = time.perf_counter()
   train = _images_per_second(
-    lambda i: step(images, tf.constant([0, i])), arguments.repeats
+    lambda i: step(images, tf.constant([0, i])),
+    arguments.repeats,
+    arguments.batch_size,
   )
   log_prob_fn = tf.function(model.log_prob, jit_compile=arguments.xla)
   log_prob = _images_per_second(
-    lambda i: log_prob_fn(images), 4 * arguments.repeats
+    lambda i: log_prob_fn(images),
+    4 * arguments.repeats,
+    arguments.batch_size,
   )
   return {
     'initialization_seconds': initialized - start,
@@ -101,12 +109,12 @@ def _random_images(tf, batch_size):
   return tf.cast(values, tf.uint8)
 
 
-def _images_per_second(function, repeats):
+def _images_per_second(function, repeats, batch_size):
   function(0)
   start = time.perf_counter()
   for i in range(repeats):
     function(i)
-  return repeats * _BATCH_SIZE / (time.perf_counter() - start)
+  return repeats * batch_size / (time.perf_counter() - start)
 
 
 def _peak_bytes():
@@ -141,28 +149,25 @@ def run(what, side, timeout=None, **settings):
   return result
 
 
-def compare_speed(repeats, xla_timeout):
+def compare_speed(xla_timeout, **settings):
   """Prints the table of speed, each side at its best setting."""
+  measure = functools.partial(run, 'speed', **settings)
+  low = {'precision': 'bfloat16'}
   results = {
     'tfp': [
-      run('speed', 'tfp', repeats=repeats),
+      measure('tfp'),
       # To compile 96 networks takes XLA minutes before the first step.
-      run('speed', 'tfp', repeats=repeats, xla=True, timeout=xla_timeout),
+      measure('tfp', xla=True, timeout=xla_timeout),
     ],
-    'ours': [
-      run('speed', 'ours', repeats=repeats, recompute=True),
-      run('speed', 'ours', repeats=repeats),
-    ],
+    'ours': [measure('ours', recompute=True), measure('ours')],
     'ours bfloat16': [
-      run(
-        'speed',
-        'ours',
-        repeats=repeats,
-        recompute=True,
-        precision='bfloat16',
-      ),
-      run('speed', 'ours', repeats=repeats, precision='bfloat16'),
+      measure('ours', recompute=True, **low),
+      measure('ours', **low),
     ],
+  }
+  limits = {
+    'ours': measure('convolutions'),
+    'ours bfloat16': measure('convolutions', **low),
   }
   peer = [result for result in results['tfp'] if result is not None]
   for key, better in (
@@ -173,10 +178,13 @@ def compare_speed(repeats, xla_timeout):
     reference = better(result[key] for result in peer)
     for side in ('ours', 'ours bfloat16'):
       value = better(result[key] for result in results[side])
-      print(
+      line = (
         f'{key:30} {side:14} {value:8.2f}  tfp {reference:8.2f}  '
         f'ratio {value / reference:.3f}'
       )
+      if better is max:
+        line += f'  limit {value / limits[side][key]:.3f}'
+      print(line)
 
 
 def compare_memory():
@@ -205,11 +213,12 @@ def compare_memory():
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--measure', choices=['speed', 'memory'])
-  parser.add_argument('--side', choices=['ours', 'tfp'])
+  parser.add_argument('--side', choices=['ours', 'tfp', 'convolutions'])
   parser.add_argument('--xla', action='store_true')
   parser.add_argument('--recompute', action='store_true')
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--num_steps', type=int, default=_NUM_STEPS)
+  parser.add_argument('--batch_size', type=int, default=_BATCH_SIZE)
   parser.add_argument('--repeats', type=int, default=10)
   parser.add_argument('--xla_timeout', type=float, default=300.0)
   parser.add_argument('--only', choices=['speed', 'memory'])
@@ -219,7 +228,12 @@ def main():
     print(json.dumps(measure[arguments.measure](arguments)))
     return
   if arguments.only != 'memory':
-    compare_speed(arguments.repeats, arguments.xla_timeout)
+    compare_speed(
+      arguments.xla_timeout,
+      repeats=arguments.repeats,
+      num_steps=arguments.num_steps,
+      batch_size=arguments.batch_size,
+    )
   if arguments.only != 'speed':
     compare_memory()
 

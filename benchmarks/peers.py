@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Glow of this library and Glow of TFP, built alike, for the benchmarks."""
+"""Glow of this library and of TFP, built alike, and the convolutions of both alone."""
 
 import math
 
@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 
 import tfp_ood
 
-__all__ = ['PeerModel', 'make_model', 'make_training_step']
+__all__ = ['Convolutions', 'PeerModel', 'make_model', 'make_training_step']
 
 _IMAGE_SHAPE = [32, 32, 3]
 _NUM_DIMENSIONS = math.prod(_IMAGE_SHAPE)
@@ -53,8 +53,64 @@ class PeerModel:
     return log_prob - _NUM_DIMENSIONS * math.log(256.0)
 
 
+class Convolutions:
+  """The convolutions of the couplings' networks, and nothing else.
+
+  What a flow of these networks could cost at least: every kernel is applied once to
+  an array of its shape, and its gradient has the two convolutions that it needs.
+  There are no weights of anything else, no biases, rectifiers or couplings.
+  """
+
+  def __init__(self, num_steps, hidden_channels, precision):
+    self._dtype = tf.as_dtype(precision)
+    self._levels = []
+    self.trainable_variables = []
+    height, width, channels = _IMAGE_SHAPE
+    for _ in range(3):
+      height, width, channels = height // 2, width // 2, channels * 4
+      passed = channels // 2
+      # Through it, the gradient gets to what the networks see.
+      scale = tf.Variable(1.0)
+      kernels = [
+        [
+          tf.Variable(0.05 * tf.random.stateless_normal(shape, [step, index]))
+          for index, shape in enumerate(
+            (
+              [3, 3, passed, hidden_channels],
+              [1, 1, hidden_channels, hidden_channels],
+              [3, 3, hidden_channels, channels],
+            )
+          )
+        ]
+        for step in range(num_steps)
+      ]
+      self._levels.append(([height, width, passed], scale, kernels))
+      self.trainable_variables += [scale, *sum(kernels, [])]
+      channels = passed
+
+  def initialize(self, images):
+    pass
+
+  def log_prob(self, images, seed=None):
+    del seed
+    flat = tf.reshape(tf.cast(images, tf.float32), [len(images), -1]) / 256.0
+    total = 0.0
+    for shape, scale, kernels in self._levels:
+      part = flat[:, : math.prod(shape)]
+      inputs = tf.cast(scale * tf.reshape(part, [-1, *shape]), self._dtype)
+      for kernels_of_step in kernels:
+        hidden = inputs
+        for kernel in kernels_of_step:
+          kernel = tf.cast(kernel, self._dtype)
+          hidden = tf.nn.conv2d(hidden, kernel, 1, 'SAME')
+        total += tf.cast(tf.reduce_sum(hidden, [1, 2, 3]), tf.float32)
+    return total
+
+
 def make_model(name, num_steps, hidden_channels, precision, recompute):
-  """Returns the model of a side, `'ours'` or `'tfp'`."""
+  """Returns the model of a side, `'ours'`, `'tfp'` or `'convolutions'`."""
+  if name == 'convolutions':
+    return Convolutions(num_steps, hidden_channels, precision)
   if name == 'ours':
     return tfp_ood.distributions.glow(
       _IMAGE_SHAPE,
