@@ -3,9 +3,9 @@
 """What scoring images with every score of one Glow costs beside `log_prob`.
 
 Scores share statistics, and a model runs once for all of them. This times, in
-one run and by turns, a plain `log_prob` pass over images, the same with all
-scores that need no gradient, and with the score norm, which needs one; and each
-compressor by itself:
+one run and by turns, a plain `log_prob` pass over images, the same with the score
+norm, which needs a gradient, with all scores that need none, and with all; and each
+compressor by itself, and all of them:
 
   python benchmarks/scores.py
   python benchmarks/scores.py --data_dir=PATH --num_images=10000
@@ -81,6 +81,9 @@ def _functions(flow):
   ]
   return {
     'log_prob': flow.log_prob,
+    'log_prob and the score norm': lambda images: all_statistics(
+      images, ['log_prob', 'score_norm']
+    ),
     'all scores but the score norm': _scored(all_statistics, without_gradient),
     'all scores': _scored(all_statistics, with_gradient),
     'PNG, in graph': stats.png_bits_per_dim,
@@ -92,6 +95,7 @@ def _functions(flow):
       )
       for compressor in stats.COMPRESSORS
     },
+    'all three, by Pillow': stats.compressed_bits_per_dim,
   }
 
 
