@@ -275,12 +275,14 @@ def _accuracy(network, plan):
 
 
 def _bits_per_dim(distribution, plan):
-  log_prob = tf.function(distribution.log_prob)
+  statistics = tfp_ood.stats.Statistics(distribution)
   values = np.concatenate(
-    [log_prob(images) for images, _ in _load(f'{plan.dataset}/test', plan)]
+    [
+      statistics(images, ['bits_per_dim'])['bits_per_dim']
+      for images, _ in _load(f'{plan.dataset}/test', plan)
+    ]
   )
-  size = distribution.event_shape.num_elements()
-  return float(np.mean(tfp_ood.stats.bits_per_dim(values, size)))
+  return float(np.mean(values, dtype=np.float64))
 
 
 def _evaluated(model, plan, folder):

@@ -8,7 +8,6 @@ import numpy as np
 
 from tfp_ood import reporting, stats
 from tfp_ood._batches import as_dataset, images_of
-from tfp_ood._one_trace import OneTrace
 from tfp_ood.evaluation._text import estimate
 
 __all__ = ['BackgroundChoice', 'choose_background']
@@ -96,9 +95,13 @@ def choose_background(
 def _log_probs(model, in_distribution, out_of_distribution):
   """The log-probabilities of all data sets, a list of arrays."""
   statistics = stats.Statistics(model)
-  of_batch = OneTrace(lambda x: statistics(x, ['log_prob'])['log_prob'])
   return [
-    np.concatenate([of_batch(images_of(batch)) for batch in as_dataset(data)])
+    np.concatenate(
+      [
+        statistics(images_of(batch), ['log_prob'])['log_prob']
+        for batch in as_dataset(data)
+      ]
+    )
     for data in (in_distribution, *out_of_distribution.values())
   ]
 

@@ -7,7 +7,6 @@ import collections
 import numpy as np
 
 from tfp_ood import reporting, stats
-from tfp_ood._one_trace import OneTrace
 from tfp_ood.evaluation import _data
 
 __all__ = ['likelihood_maps', 'sequence_maps']
@@ -181,4 +180,4 @@ def _as_image(rows):
 def _maps_of(distribution):
   """Returns the function from examples to maps of their log-probability."""
   statistics = stats.Statistics(distribution)
-  return OneTrace(lambda x: statistics(x, [_MAP])[_MAP])
+  return lambda x: statistics(x, [_MAP])[_MAP]

@@ -6,6 +6,7 @@ import functools
 import os
 
 from tfp_ood import distributions, evaluation, networks, stats, training
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.recipes.recipe import Builder, Recipe, Setting, SettingError
 
 __all__ = [
@@ -221,9 +222,9 @@ def _add_adaptation(found, run):
 
 
 def _add_distances(found, run, model, samplers, shown):
-  test = run.datasets[run.test]
+  test, reconstruct = run.datasets[run.test], OneTrace(model.reconstruct)
   compared = shown | {
-    f'{run.test}, reconstructed': (model.reconstruct(x) for x, _ in test)
+    f'{run.test}, reconstructed': (reconstruct(x) for x, _ in test)
   }
   compared |= {name: _sampled(run, m) for name, m in samplers.items()}
   classifier = evaluation.feature_classifier(
@@ -238,9 +239,10 @@ def _add_distances(found, run, model, samplers, shown):
 
 def _sampled(run, model):
   """Batches of decoded samples of the prior, as large as the test batches."""
+  decode = OneTrace(model.decode_images)
   for number, (x, _) in enumerate(run.datasets[run.test], start=1):
     latents = model.prior.sample(len(x), seed=[run.model['seed'], number])
-    yield model.decode_images(latents)
+    yield decode(latents)
 
 
 def _arguments(image_shape, settings):

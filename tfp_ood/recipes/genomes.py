@@ -8,7 +8,6 @@ import os
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_ood import (
   datasets,
@@ -17,6 +16,7 @@ from tfp_ood import (
   stats,
   training,
 )
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.recipes._genome_models import (
   NUM_BASES,
   ODIN_TEMPERATURE,
@@ -341,9 +341,9 @@ def _odin_auroc(classifier, inside, outside):
   """AUROC of ODIN, the mean over data sets."""
   score = stats.MaxSoftmax(ODIN_TEMPERATURE, statistic='perturbed_logits')
 
-  @tf.function(reduce_retracing=True)
-  def of_batch(reads):
-    return score(classifier.statistics(reads, score.statistics))
+  of_batch = OneTrace(
+    lambda reads: score(classifier.statistics(reads, score.statistics))
+  )
 
   def of_dataset(dataset):
     return np.concatenate([of_batch(reads) for reads, _ in dataset])

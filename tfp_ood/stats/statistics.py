@@ -5,6 +5,7 @@
 import tensorflow as tf
 
 from tfp_ood import _pixels, _protocol
+from tfp_ood._one_trace import OneTrace
 from tfp_ood.stats._model_statistics import ModelStatistics
 from tfp_ood.stats.compression import (
   compressed_bits_per_dim,
@@ -23,7 +24,8 @@ class Statistics:
   """Named statistics of examples under models, each computed once.
 
   Scores are made of a few statistics and share most of them. Asked for several,
-  this runs every model once:
+  this runs every model once, in a graph that is traced once for batches of any
+  size:
 
   | name | from | what it is |
   |---|---|---|
@@ -105,6 +107,7 @@ class Statistics:
           f'{type(model).__name__}.'
         )
     self._model = ModelStatistics(distribution)
+    self._graphs = {}
     self._functions = {}
     # From names to pairs of a model and the name of its statistic.
     self._of_models = {name: (distribution, name) for name in self._model.names}
@@ -235,6 +238,8 @@ class Statistics:
           _pixels.check_pixels(x, 'Statistics')
     return x
 
+  # To convert models and checks, which need none of it, takes AutoGraph seconds.
+  @tf.autograph.experimental.do_not_convert
   def __call__(self, x, names):
     """Computes statistics.
 
@@ -254,10 +259,17 @@ class Statistics:
     """
     names = tuple(dict.fromkeys(names))
     self.check_names(names)
-    return self.of_checked(self.check(x), names)
+    x = self.check(x, names)
+    if not tf.executing_eagerly():
+      return self.of_checked(x, names)
+    # The models alone: a user's function may be made of NumPy.
+    asked = tuple(name for name in names if name not in self._functions)
+    if asked not in self._graphs:
+      self._graphs[asked] = OneTrace(lambda x: self._of_all_models(x, asked))
+    return self._with_functions(self._graphs[asked](x), x, names)
 
   def of_checked(self, x, names):
-    """Computes statistics of examples that were checked.
+    """Computes statistics of examples that were checked, in no graph of its own.
 
     Args:
       x: `Tensor` as `check` returned it.
@@ -266,6 +278,11 @@ class Statistics:
     Returns:
       `dict` as that of a call.
     """
+    asked = [name for name in names if name not in self._functions]
+    return self._with_functions(self._of_all_models(x, asked), x, names)
+
+  def _of_all_models(self, x, names):
+    """Returns the statistics, by name, that models compute."""
     wanted = [source for name in names for source in self._sources(name)]
     found = {}
     for model in self.models:
@@ -277,12 +294,19 @@ class Statistics:
         found[id(model)] = ModelStatistics(model)(its_x, its_names)
 
     def value(name):
-      if name in self._functions:
-        return _of_function(name, self._functions[name], x)
       values = [found[id(model)][its] for model, its in self._sources(name)]
       return values[0] if name in self._of_models else tf.stack(values, axis=-1)
 
     return {name: value(name) for name in names}
+
+  def _with_functions(self, values, x, names):
+    """Returns the statistics named: `values`, and those that functions compute."""
+    return {
+      name: _of_function(name, self._functions[name], x)
+      if name in self._functions
+      else values[name]
+      for name in names
+    }
 
   def _sources(self, name):
     """The pairs of a model and the name of its statistic behind a statistic."""

@@ -90,7 +90,7 @@ def check_model(model, examples, skip=(), rtol=1e-4):
 
 
 def _check_batches(statistics, names, examples, rtol):
-  together = statistics(examples, names)
+  together = _eagerly(statistics, examples, names)
   for name, values in together.items():
     shape = values.shape
     assert shape.rank and shape[0] == len(examples), (
@@ -110,7 +110,7 @@ def _check_batches(statistics, names, examples, rtol):
     lambda x: statistics(x, names), input_signature=[spec], autograph=False
   )
   parts = {
-    'again': statistics(examples, names),
+    'again': _eagerly(statistics, examples, names),
     'in a graph': graph(examples),
     'backwards': {k: v[::-1] for k, v in graph(examples[::-1]).items()},
     'in ragged batches': _joined([graph(examples[:4]), graph(examples[4:])]),
@@ -135,6 +135,11 @@ def _check_empty(statistics, names, examples):
     assert values.shape[0] == 0, f'{name}: no examples, but {values.shape}.'
 
 
+def _eagerly(statistics, x, names):
+  """Computes statistics operation by operation, where a call would take a graph."""
+  return statistics.of_checked(statistics.check(x, names), names)
+
+
 def _joined(parts):
   parts = list(parts)
   return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
@@ -157,7 +162,7 @@ def _check_refusal(statistics, examples):
     }
   for what, values in wrong.items():
     for how, function in (
-      ('eagerly', lambda x: statistics(x, ['log_prob'])),
+      ('eagerly', lambda x: _eagerly(statistics, x, ['log_prob'])),
       ('in a graph', graph),
     ):
       try:

@@ -4,6 +4,7 @@
 
 import io
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -395,6 +396,24 @@ def test_compressed_bits_are_those_of_the_best_compressor(channels):
     assert len(set(of_each.argmin(axis=0))) > 1
   two = stats.compressed_bits_per_dim(images, stats.COMPRESSORS[:2])
   np.testing.assert_array_equal(two, of_each[:2].min(axis=0))
+
+
+def test_images_are_compressed_in_parallel_and_stay_in_order(monkeypatch):
+  images = np.concatenate([_pictures(3), np.zeros_like(_pictures(3))])
+  one_by_one = [
+    stats.compressed_bits_per_dim(x[np.newaxis], ['png']) for x in images
+  ]
+  # Each waits until another is being compressed, too.
+  others, num_bytes = threading.Barrier(2, timeout=60), compression._num_bytes
+
+  def meet(image, compressor):
+    others.wait()
+    return num_bytes(image, compressor)
+
+  monkeypatch.setattr(compression, '_num_bytes', meet)
+  together = stats.compressed_bits_per_dim(images, ['png'])
+  np.testing.assert_array_equal(together, np.concatenate(one_by_one))
+  assert len(images) % 2 == 0 and len(np.unique(together)) > 2
 
 
 def test_compressed_bits_in_a_pipeline():
