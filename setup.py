@@ -14,6 +14,12 @@ _VERSION = re.search(
   re.MULTILINE,
 ).group(1)
 
+_BEAM = [
+  'apache-beam>=2.77,<3',
+  'google-crc32c>=1.5,<2',
+  'pyarrow>=20,<27',
+]
+
 setuptools.setup(
   name='tfp_ood',
   version=_VERSION,
@@ -75,6 +81,7 @@ setuptools.setup(
   ],
   entry_points={'console_scripts': ['tfp-ood = tfp_ood.cli.main:main']},
   extras_require={
+    'beam': _BEAM,
     # From Python 3.11 on.
     'docs': [
       'ipykernel>=6.29,<8',
@@ -86,11 +93,13 @@ setuptools.setup(
     'genomes': ['biopython>=1.85,<2'],
     'gpu': ['tensorflow[and-cuda]>=2.21,<2.22'],
     'test': [
+      *_BEAM,
       'biopython>=1.85,<2',
       'pytest>=8,<10',
       'pytest-xdist>=3.6,<4',
       'ruff>=0.17,<0.18',
       'tensorboard>=2.19,<3',
+      'tensorflow-serving-api>=2.21,<2.22',
     ],
   },
 )

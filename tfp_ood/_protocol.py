@@ -38,15 +38,17 @@ def event_shape(model):
 def input_specs(model):
   """Returns `TensorSpec`s of the batches that an exported model has to take.
 
-  Images of raw pixels may come as `uint8` or as floats; other examples come in the
-  model's own dtype.
+  Images of raw pixels may come as `uint8`, the first, or as floats; other examples
+  that are floats likewise, but as floats first; all others in the model's own dtype.
   """
   dtype = _dtype(model)
-  dtypes = (tf.uint8, tf.float32)
+  shape = event_shape(model)
+  is_image = shape.rank == 3
+  # Signatures are of the first, and most vectors are no whole numbers.
+  dtypes = (tf.uint8, tf.float32) if is_image else (tf.float32, tf.uint8)
   if dtype is not None and dtype.is_integer and dtype != tf.uint8:
     dtypes = (dtype,)
-  shape = event_shape(model)
-  name = 'images' if shape.rank == 3 else 'examples'
+  name = 'images' if is_image else 'examples'
   return [tf.TensorSpec([None, *shape], dtype, name) for dtype in dtypes]
 
 

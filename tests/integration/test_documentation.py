@@ -24,6 +24,7 @@ from tfp_ood.cli._arguments import parse
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _PACKAGES = (
+  'beam',
   'bijectors',
   'cli',
   'datasets',
@@ -262,8 +263,10 @@ _ALLOWED = {
   'distributions': {'bijectors', 'networks', 'pretrained'},
   'training': {'distributions', 'networks', 'stats'},
   'testing': {'stats', 'training'},
-  'evaluation': set(_PACKAGES) - {'cli', 'evaluation', 'recipes', 'testing'},
-  'recipes': set(_PACKAGES) - {'cli', 'recipes', 'testing'},
+  'evaluation': set(_PACKAGES)
+  - {'beam', 'cli', 'evaluation', 'recipes', 'testing'},
+  'recipes': set(_PACKAGES) - {'beam', 'cli', 'recipes', 'testing'},
+  'beam': {'datasets', 'stats'},
   'cli': set(_PACKAGES),
 }
 _NOT_IN_REPORTING = {

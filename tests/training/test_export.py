@@ -72,11 +72,11 @@ def test_a_distribution_of_tfp_is_written_as_it_is(tmp_path):
   x = np.random.default_rng(0).normal(size=[7, 2]).astype(np.float32)
   loaded = _assert_scores_like(tmp_path / 'model', normal, x)
   served = loaded.signatures['serving_default'](
-    examples=tf.constant([[1, 2]], tf.uint8)
+    examples=tf.constant([[1.5, 2.0]])
   )
   assert list(served) == ['log_prob']
   np.testing.assert_allclose(
-    served['log_prob'], normal.log_prob([[1.0, 2.0]]), rtol=1e-6
+    served['log_prob'], normal.log_prob([[1.5, 2.0]]), rtol=1e-6
   )
   with pytest.raises(tf.errors.InvalidArgumentError, match='must be finite'):
     loaded.log_prob(np.full([1, 2], np.nan, np.float32))

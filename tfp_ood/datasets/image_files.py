@@ -62,7 +62,7 @@ def read_image(path, image_shape):
   The part is the middle; transparent parts are black; 16 bits become eight.
 
   Args:
-    path: `str` or `os.PathLike`.
+    path: `str` or `os.PathLike`, or a file opened to read bytes.
     image_shape: `(height, width, channels)`, with 1 or 3 channels.
 
   Returns:

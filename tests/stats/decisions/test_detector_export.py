@@ -45,7 +45,9 @@ images = np.load(f'{folder}/images.npy')
 results = {}
 for name in json.loads(sys.argv[2]):
   model = tf.saved_model.load(f'{folder}/{name}')
-  assert sorted(model.signatures) == ['p_value', 'predict', 'score']
+  assert sorted(model.signatures) == [
+    'p_value', 'predict', 'score', 'serving_default'
+  ]
   serve = model.signatures
   for size in (0, 1, 7):
     batch = images[:size]

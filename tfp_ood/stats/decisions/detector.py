@@ -21,7 +21,7 @@ from tfp_ood.stats.decisions.explanation import Explanation, explaining_map
 from tfp_ood.stats.scores.default_score import default_score
 from tfp_ood.stats.statistics import Statistics
 
-__all__ = ['Detector']
+__all__ = ['Detector', 'sorted_calibration_scores']
 
 # A kernel density takes memory by the number of examples scored at once.
 _SCORED_AT_ONCE = 1_000
@@ -218,9 +218,9 @@ class Detector:
 
     Args:
       x: `Tensor` of examples, `[batch, ...event]`.
-      false_alarm_rate: `float` or scalar float64 `Tensor`: the probability at
-        most with which an in-distribution example is flagged. With `n`
-        calibration scores, rates below `1 / (n + 1)` flag nothing.
+      false_alarm_rate: `float`, or float64 `Tensor`, scalar or `[batch]`: the
+        probability at most with which an in-distribution example is flagged. With
+        `n` calibration scores, rates below `1 / (n + 1)` flag nothing.
 
     Returns:
       Boolean `Tensor` of shape `[batch]`. In a graph, an example whose score is
@@ -233,11 +233,11 @@ class Detector:
     # Python's 0.01, by way of float32, would be less than the p-value 1 / 100.
     rate = tf.convert_to_tensor(false_alarm_rate, dtype_hint=tf.float64)
     value = tf.get_static_value(rate)
-    if value is not None:
-      check_fraction(float(value), 'false_alarm_rate', 0.05)
+    for one in np.ravel(value) if value is not None else ():
+      check_fraction(float(one), 'false_alarm_rate', 0.05)
     rate = tf.cast(rate, tf.float64)
     tf.debugging.Assert(
-      (rate > 0.0) & (rate < 1.0),
+      tf.reduce_all((rate > 0.0) & (rate < 1.0)),
       ['`false_alarm_rate` must lie strictly between 0 and 1, got', rate],
     )
     p_values = self.p_value(x)
@@ -350,22 +350,26 @@ class Detector:
     self._calibrate(arrays['calibration_scores'])
     return self
 
-  def export_saved_model(self, path):
+  def export_saved_model(self, path, warm_up=None):
     """Writes a SavedModel that needs nothing but TensorFlow.
 
     `tf.saved_model.load(path)` has the functions `score(x)`, `p_value(x)` and
     `predict(x, false_alarm_rate)`, for any number of examples (images `uint8` or
-    `float32`), and signatures of the same names for the first of these dtypes,
-    whose input is named `images` for images, else `examples` (`false_alarm_rate`
-    is a float64 scalar). Outputs of the signatures are named `score`, `p_value`
-    and `is_out_of_distribution`.
+    `float32`), the variable `calibration_scores`, and signatures of the names of
+    the functions for the first of these dtypes, whose input is named `images` for
+    images, else `examples` (`false_alarm_rate` is float64, a scalar or one for each
+    example). Outputs of the signatures are named `score`, `p_value` and
+    `is_out_of_distribution`; the signature `serving_default` has the first two.
 
     Args:
       path: the folder to write; an earlier one is replaced.
+      warm_up: examples, `[batch, ...event]`, of the first dtype, that TensorFlow
+        Serving is to try each signature with before it serves the model: the first
+        calls are slow. Default: none.
 
     Raises:
-      ValueError: if the detector is not calibrated, its score needs Python, or a
-        model has no `event_shape` or no `variables`.
+      ValueError: if the detector is not calibrated, its score needs Python, a model
+        has no `event_shape` or no `variables`, or does not take the examples.
     """
     self._check_is_calibrated()
     if 'compressed_bits_per_dim' in self._score.statistics:
@@ -378,8 +382,13 @@ class Detector:
         'Detector: to be exported, a model must have an `event_shape`; '
         f'{type(self._statistics.distribution).__name__} has none.'
       )
+    if warm_up is not None:
+      # TensorFlow Serving would not load a model that does not take them.
+      self._statistics.check(warm_up, self._score.statistics)
     module = _Export(self)
-    write_saved_model(module, path, module.signatures())
+    write_saved_model(
+      module, path, module.signatures(), module.warm_up_requests(warm_up)
+    )
 
   @property
   def event_shape(self):
@@ -396,17 +405,7 @@ class Detector:
     return self._statistics.variables
 
   def _calibrate(self, scores):
-    if not scores.size:
-      raise ValueError(
-        'Detector: no example is left to calibrate on; a score that learns '
-        'needs at least two.'
-      )
-    if np.any(np.isnan(scores)):
-      raise ValueError(
-        f'Detector: {np.count_nonzero(np.isnan(scores))} of {scores.size} '
-        'scores of the held-out examples are NaN.'
-      )
-    self._calibration_scores = np.sort(scores.astype(np.float64))
+    self._calibration_scores = sorted_calibration_scores(scores)
 
   def _check_is_calibrated(self):
     if self._calibration_scores is None:
@@ -415,6 +414,8 @@ class Detector:
         '`load`, first.'
       )
 
+  # As in `Statistics`. The score may be a user's, made for AutoGraph.
+  @tf.autograph.experimental.do_not_convert
   def _statistics_in_graph(self, x):
     """Computes what the score reads."""
     # Checked before: an eager call raises an error that is easy to read.
@@ -435,6 +436,36 @@ class Detector:
     return values
 
 
+def sorted_calibration_scores(scores):
+  """Returns scores as a detector keeps them, and refuses what cannot calibrate.
+
+  Args:
+    scores: array of the scores of held-out examples, `[num_examples]`.
+
+  Returns:
+    Sorted float64 array.
+
+  Raises:
+    ValueError: if there are none, or one is NaN.
+
+  #### Example
+
+  >>> sorted_calibration_scores(np.array([3, 1, 2], np.float32)).tolist()
+  [1.0, 2.0, 3.0]
+  """
+  if not scores.size:
+    raise ValueError(
+      'Detector: no example is left to calibrate on; a score that learns '
+      'needs at least two.'
+    )
+  if np.any(np.isnan(scores)):
+    raise ValueError(
+      f'Detector: {np.count_nonzero(np.isnan(scores))} of {scores.size} '
+      'scores of the held-out examples are NaN.'
+    )
+  return np.sort(scores.astype(np.float64))
+
+
 class _Export(tf.Module):
   """The functions of a detector that a SavedModel keeps."""
 
@@ -442,11 +473,18 @@ class _Export(tf.Module):
     super().__init__()
     # The variables alone: a SavedModel has no use for TFP's objects.
     self.exported_variables = detector._variables()
+    # A variable, and of any length: an export can be calibrated anew.
+    self.calibration_scores = tf.Variable(
+      detector.calibration_scores, trainable=False, shape=[None]
+    )
+    detector = copy.copy(detector)
+    detector._calibration_scores = self.calibration_scores
     self.score = tf.function(detector.score)
     self.p_value = tf.function(detector.p_value)
     self.predict = tf.function(detector.predict)
     self._specs = _protocol.input_specs(detector._statistics.distribution)
-    self._rate = tf.TensorSpec([], tf.float64, name='false_alarm_rate')
+    # Of any rank: a row of a REST request has a rate of its own.
+    self._rate = tf.TensorSpec(None, tf.float64, name='false_alarm_rate')
     for examples in self._specs:
       self.score.get_concrete_function(examples)
       self.p_value.get_concrete_function(examples)
@@ -455,6 +493,12 @@ class _Export(tf.Module):
   def signatures(self):
     """Returns the concrete functions of the signatures by name."""
     examples = self._specs[0]
+
+    def both(x):
+      score = self.score(x)
+      p_value = conformal_p_values(self.calibration_scores, score)
+      return {'score': score, 'p_value': p_value}
+
     return {
       'score': tf.function(
         lambda x: {'score': self.score(x)}
@@ -465,4 +509,23 @@ class _Export(tf.Module):
       'predict': tf.function(
         lambda x, rate: {'is_out_of_distribution': self.predict(x, rate)}
       ).get_concrete_function(examples, self._rate),
+      'serving_default': tf.function(both).get_concrete_function(examples),
     }
+
+  def warm_up_requests(self, examples):
+    """Returns pairs of a signature and its inputs, none without examples."""
+    if examples is None:
+      return []
+    spec = self._specs[0]
+    examples = tf.convert_to_tensor(examples)
+    if examples.dtype != spec.dtype:
+      raise ValueError(
+        f'`warm_up` must be {spec.dtype.name}, as requests are; got '
+        f'{examples.dtype.name}.'
+      )
+    inputs = {spec.name: examples}
+    rate = {self._rate.name: tf.constant(0.05, tf.float64)}
+    return [
+      (name, {**inputs, **rate} if name == 'predict' else inputs)
+      for name in ('score', 'p_value', 'predict', 'serving_default')
+    ]
