@@ -30,9 +30,10 @@ def _convolution(images, kernel, bias):
 
 def _coupling_network(images, weights):
   for layer in '123':
-    images = _convolution(
-      images, weights[f'kernel_{layer}'], weights[f'bias_{layer}']
-    )
+    kernel = weights[f'kernel_{layer}']
+    if layer == '3':
+      kernel = weights['output_gain'] * kernel
+    images = _convolution(images, kernel, weights[f'bias_{layer}'])
     if layer != '3':
       images = np.maximum(images, 0.0)
   return images

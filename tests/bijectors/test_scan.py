@@ -19,7 +19,15 @@ CHANNELS = 5
 PARTS = {
   'normalization': ['shift', 'log_scale'],
   'convolution': ['lower', 'upper', 'log_diagonal', 'sign', 'permutation'],
-  'network': ['kernel_1', 'bias_1', 'kernel_2', 'bias_2', 'kernel_3', 'bias_3'],
+  'network': [
+    'kernel_1',
+    'bias_1',
+    'kernel_2',
+    'bias_2',
+    'kernel_3',
+    'bias_3',
+    'output_gain',
+  ],
 }
 
 both_directions = pytest.mark.parametrize('direction', ['forward', 'inverse'])
@@ -51,7 +59,7 @@ def _weights(dtype=tf.float64, num_steps=NUM_STEPS):
     variables[part] = {}
     for key in keys:
       value, seed = tf.convert_to_tensor(weights[part][key]), seed + 1
-      fixed = key in ('sign', 'permutation')
+      fixed = key in ('sign', 'permutation', 'output_gain')
       if not fixed:
         value += 0.2 * _normal(value.shape, seed, dtype)
       variables[part][key] = tf.Variable(value, trainable=not fixed, name=key)
@@ -397,7 +405,7 @@ def test_tracks_its_parameters_only():
   expected = [v for v in tf.nest.flatten(weights) if v.trainable]
   assert len(scan.trainable_variables) == len(expected) == 11
   assert {id(v) for v in scan.trainable_variables} == {id(v) for v in expected}
-  assert len(scan.variables) == 13
+  assert len(scan.variables) == 14
   assert scan.num_steps == NUM_STEPS
   assert scan.stacked_parameters is not None
   assert scan.bijector_fn is _glow_step

@@ -93,7 +93,9 @@ def _stack(initial_weights, *args, **kwargs):
   weights = initial_weights(*args, num_steps=2, dtype=_F64, **kwargs)
   return {
     key: tf.Variable(
-      value, trainable=key not in ('permutation', 'sign'), name=key
+      value,
+      trainable=key not in ('permutation', 'sign', 'output_gain'),
+      name=key,
     )
     for key, value in weights.items()
   }

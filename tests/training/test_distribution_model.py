@@ -613,3 +613,25 @@ def test_too_many_steps_that_overflow_in_a_row_end_the_training():
 def test_no_step_is_skipped_by_default():
   with pytest.raises(FloatingPointError, match='batch 10: bits_per_dim is inf'):
     _fit_overflowing(1)
+
+
+# ------------------------------------------------------------ the first steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', [0, 1])
+def test_a_deep_flow_needs_no_warm_up(seed):
+  # Couplings without the gain of their networks were at 2e5 bits/dim and more.
+  flow = tfp_ood.distributions.glow(
+    [32, 32, 3], num_levels=3, num_steps=8, hidden_channels=128, seed=seed
+  )
+  model = helpers.compiled(flow, tfp_ood.training.adam(1e-3), run_eagerly=False)
+  photographs = tfp_ood.datasets.load(
+    'sample_photographs/train',
+    batch_size=32,
+    shuffle=True,
+    seed=seed,
+    limit=256,
+  )
+  history = model.fit(photographs, verbose=0)
+  assert history.history['bits_per_dim'][0] < 7.0

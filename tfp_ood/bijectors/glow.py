@@ -28,6 +28,8 @@ __all__ = ['Glow']
 _MAX_STORED_BYTES = 32 * 2**20
 # As measured: what a step keeps beside the outputs of its network's hidden layers.
 _STORED_IMAGES = 8
+# Of what the weights of a step hold, what is not trained.
+_CONSTANTS = ('permutation', 'sign', 'output_gain')
 _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 
 
@@ -269,7 +271,7 @@ class Glow(VectorToImage):
       part: {
         key: tf.Variable(
           value,
-          trainable=key not in ('permutation', 'sign'),
+          trainable=key not in _CONSTANTS,
           name=f'{part}/{key}',
         )
         for key, value in part_weights.items()

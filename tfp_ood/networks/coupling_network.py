@@ -19,6 +19,12 @@ class CouplingNetwork(tf.Module):
   that the network feeds starts at the identity, and a deep flow at a
   well-conditioned map.
 
+  The kernel of the last convolution is `output_gain * kernel_3`, with a constant
+  `output_gain = 1 / sqrt(9 hidden_channels)`. Adam moves every weight by the rate of
+  learning, whatever its gradient: without the gain its first step moves the outputs
+  in proportion to `hidden_channels`, in all couplings at once, and a deep flow
+  diverges that is not warmed up. Widths and rates are related so in [2].
+
   The weights are a flat `dict`, so that `tfp_ood.bijectors.Scan` can stack
   those of many networks: `initial_weights(..., num_steps=32)` makes the stack
   and `CouplingNetwork(..., weights=slice)` is the network of one slice.
@@ -38,6 +44,9 @@ class CouplingNetwork(tf.Module):
   [1]: Diederik P Kingma, Prafulla Dhariwal. Glow: Generative Flow with
        Invertible 1x1 Convolutions. In _Neural Information Processing Systems_,
        2018. https://arxiv.org/abs/1807.03039
+  [2]: Greg Yang, Edward J. Hu. Tensor Programs IV: Feature Learning in
+       Infinite-Width Neural Networks. In _International Conference on Machine
+       Learning_, 2021. https://arxiv.org/abs/2011.14522
   """
 
   def __init__(
@@ -68,7 +77,7 @@ class CouplingNetwork(tf.Module):
     super().__init__(name=name)
     if weights is None:
       weights = {
-        key: tf.Variable(value, name=key)
+        key: tf.Variable(value, trainable=key != 'output_gain', name=key)
         for key, value in self.initial_weights(
           input_channels, output_channels, hidden_channels, seed, dtype=dtype
         ).items()
@@ -99,7 +108,8 @@ class CouplingNetwork(tf.Module):
 
     Returns:
       `dict` of `kernel_1`, `bias_1`, `kernel_2`, `bias_2`, `kernel_3` and
-      `bias_3`; kernels have shape `[size, size, input, output]`.
+      `bias_3`, and the constant `output_gain`, a scalar; kernels have shape `[size,
+      size, input, output]`.
     """
     stack = [] if num_steps is None else [num_steps]
     seeds = tfp.random.split_seed(stateless_seed(seed), n=2)
@@ -118,6 +128,9 @@ class CouplingNetwork(tf.Module):
       'bias_2': tf.zeros([*stack, hidden], dtype),
       'kernel_3': tf.zeros([*stack, 3, 3, hidden, output_channels], dtype),
       'bias_3': tf.zeros([*stack, output_channels], dtype),
+      'output_gain': tf.fill(
+        stack, tf.cast(1.0 / math.sqrt(9 * hidden), dtype)
+      ),
     }
 
   def __call__(self, images):
@@ -138,13 +151,11 @@ class CouplingNetwork(tf.Module):
     dtype = self._compute_dtype or images.dtype
     hidden = tf.cast(images, dtype)
     for layer in ('1', '2', '3'):
+      kernel = self._weights['kernel_' + layer]
+      if layer == '3':
+        kernel = self._weights['output_gain'] * kernel
       hidden = tf.nn.bias_add(
-        tf.nn.conv2d(
-          hidden,
-          tf.cast(self._weights['kernel_' + layer], dtype),
-          strides=1,
-          padding='SAME',
-        ),
+        tf.nn.conv2d(hidden, tf.cast(kernel, dtype), strides=1, padding='SAME'),
         tf.cast(self._weights['bias_' + layer], dtype),
       )
       if layer != '3':
