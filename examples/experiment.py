@@ -68,6 +68,12 @@ _STRATEGY = flags.DEFINE_enum(
   tfp_ood.training.STRATEGIES,
   'Devices to train on: one, all of this machine, or those of TF_CONFIG.',
 )
+_SHARD_FILES = flags.DEFINE_bool(
+  'shard_files',
+  False,
+  'Let each worker of --strategy=multi_worker train on record files of its own, '
+  'rather than read all and keep its share of each batch.',
+)
 _TENSORBOARD = flags.DEFINE_bool(
   'tensorboard',
   False,
@@ -123,6 +129,7 @@ def main(argv, data):
       data_dir=_DATA_DIR.value,
       tensorboard=_TENSORBOARD.value,
       name=model,
+      shard_files=_SHARD_FILES.value,
     )
     if run.is_complete():
       print(f'The run is complete: {report}')

@@ -8,6 +8,7 @@ of the report to write, a JSON file, as its first argument.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -83,6 +84,34 @@ def start(folder, name, script, *arguments, **environment):
       stdout=log,
       stderr=subprocess.STDOUT,
     )
+
+
+def start_workers(folder, script, *arguments, **environment):
+  """Starts a script as the two workers of a cluster; see `start`.
+
+  Returns:
+    `dict` of `subprocess.Popen` by name, `worker_0` and `worker_1`.
+  """
+  sockets = [socket.socket() for _ in range(2)]
+  for one in sockets:
+    one.bind(('localhost', 0))
+  addresses = [f'localhost:{one.getsockname()[1]}' for one in sockets]
+  for one in sockets:
+    one.close()
+  workers = {}
+  for index in range(2):
+    task = {'type': 'worker', 'index': index}
+    cluster = {'cluster': {'worker': addresses}, 'task': task}
+    name = f'worker_{index}'
+    workers[name] = start(
+      folder,
+      name,
+      script,
+      *arguments,
+      TF_CONFIG=json.dumps(cluster),
+      **environment,
+    )
+  return workers
 
 
 def reports(folder, processes, returncode=0):

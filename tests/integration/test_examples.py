@@ -128,6 +128,7 @@ def test_help_lists_every_setting(tmp_path, script):
     'out_of_distribution',
     'output_dir',
     'preset',
+    'shard_files',
     'strategy',
     'tensorboard',
     'test_split',

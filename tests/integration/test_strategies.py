@@ -6,9 +6,6 @@ Devices and clusters are set up before TensorFlow starts: each test looks at
 what scripts in their own processes report.
 """
 
-import json
-import socket
-
 import numpy as np
 import processes
 import pytest
@@ -432,23 +429,9 @@ def test_replicas_train_by_the_clock_and_are_restored(mirrored):
 @pytest.fixture(scope='module', name='workers')
 def _workers(tmp_path_factory):
   folder = tmp_path_factory.mktemp('workers')
-  sockets = [socket.socket() for _ in range(2)]
-  for one in sockets:
-    one.bind(('localhost', 0))
-  addresses = [f'localhost:{one.getsockname()[1]}' for one in sockets]
-  for one in sockets:
-    one.close()
-  cluster = {'worker': addresses}
-  workers = {}
-  for index in range(2):
-    task = {'type': 'worker', 'index': index}
-    workers[f'worker_{index}'] = processes.start(
-      folder,
-      f'worker_{index}',
-      _COMMON + _WORKER,
-      folder / 'trained',
-      TF_CONFIG=json.dumps({'cluster': cluster, 'task': task}),
-    )
+  workers = processes.start_workers(
+    folder, _COMMON + _WORKER, folder / 'trained'
+  )
   return processes.reports(folder, workers)
 
 

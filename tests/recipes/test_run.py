@@ -126,6 +126,7 @@ def test_the_results_of_a_run(finished):
     'train_split': 'train[:96]',
     'test_split': 'test',
     'strategy': 'default',
+    'shard_files': False,
     'scale': 50.0,
     'epochs': 1,
     'batch_size': 32,

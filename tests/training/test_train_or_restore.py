@@ -137,6 +137,14 @@ def test_what_is_trained_is_restored_without_a_step(tmp_path, capsys):
   assert _names(tmp_path) == _LEFT
 
 
+def test_one_worker_has_all_the_files(tmp_path):
+  # `repeat` would make it an endless data set: epochs are those of before.
+  model, record = _train(tmp_path / 'one', shard_files=True)
+  other, expected = _train(tmp_path / 'other')
+  assert record['steps'] == expected['steps'] == 3 * _STEPS
+  helpers.assert_all_close(_variables(model), _variables(other), rtol=0)
+
+
 def test_averages_of_weights_are_what_is_kept(tmp_path):
   model, _ = _train(tmp_path, _model(ema_momentum=0.8))
   last = _model()

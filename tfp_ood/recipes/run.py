@@ -61,6 +61,7 @@ class Run:
     data_dir=None,
     tensorboard=False,
     name='',
+    shard_files=False,
   ):
     """Sets up a run; finds out whether all data sets are there.
 
@@ -80,6 +81,8 @@ class Run:
       data_dir: folder of prepared TFDS data sets.
       tensorboard: Python `bool`, whether to write TensorBoard logs.
       name: `str`, that of the model, for the report.
+      shard_files: Python `bool`, whether each of several workers trains on record
+        files of its own; see `train_or_restore`.
     """
     self.folder = folder
     self.strategy = training.make_strategy(strategy)
@@ -89,6 +92,7 @@ class Run:
     self._name = in_distribution
     self._splits = {'train': train_split, 'test': test_split}
     self._data_dir, self._tensorboard = data_dir, tensorboard
+    self._shard_files = shard_files
     model, evaluated = recipe.settings(preset, settings)
     self.model = {
       'model': name,
@@ -97,6 +101,7 @@ class Run:
       'train_split': train_split,
       'test_split': test_split,
       'strategy': strategy,
+      'shard_files': shard_files,
       **model,
     }
     self.evaluation = {
@@ -196,6 +201,7 @@ class Run:
         training.Watch(model.distribution, scores, validation, {name: outside})
       ],
       tensorboard=self._tensorboard,
+      shard_files=self._shard_files,
       **options,
     )
 

@@ -4,6 +4,7 @@
 
 from tfp_ood.training.distribution_model import DistributionModel
 from tfp_ood.training.export import export_saved_model
+from tfp_ood.training.lost_workers import LostWorkerError
 from tfp_ood.training.optimizers import adam, one_cycle
 from tfp_ood.training.progress import Progress
 from tfp_ood.training.rendering_model import (
@@ -27,6 +28,7 @@ from tfp_ood.training.weights import load_weights, save_weights
 __all__ = [
   'STRATEGIES',
   'DistributionModel',
+  'LostWorkerError',
   'OtherSettingsError',
   'Progress',
   'RenderingLossWeights',

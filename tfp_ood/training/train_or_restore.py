@@ -14,6 +14,12 @@ from tfp_ood._batches import images_of
 from tfp_ood._results import plain_results, read_results, write_results
 from tfp_ood.training._checkpoints import check_backups
 from tfp_ood.training._epoch_record import EpochRecord
+from tfp_ood.training._sharing import (
+  check_same_start,
+  shared_by_example,
+  shared_by_file,
+)
+from tfp_ood.training.lost_workers import tell_of_lost_workers
 from tfp_ood.training.progress import Progress
 from tfp_ood.training.stop_on_nan import StopOnNaN
 from tfp_ood.training.time_limit import TimeLimit
@@ -28,6 +34,8 @@ __all__ = [
 
 _SETTINGS = 'configuration.json'
 _RECORD = 'training.json'
+_WEIGHTS = 'weights'
+_BACKUP = 'backup'
 _BACKUP_STEPS = 100
 
 
@@ -116,16 +124,20 @@ def train_or_restore(
   warmup_steps=0,
   callbacks=(),
   tensorboard=False,
+  shard_files=False,
 ):
   """Trains a model, resumes what was interrupted, or restores what was trained.
 
   The folder holds configuration.json, the settings; weights and training.json once
   the training has ended; epochs.csv, what was measured; and, in between, a backup
-  of every hundredth step. Of several workers the chief alone writes, and all need
-  to see the folder.
+  of every hundredth step.
 
   A run that is resumed in the middle of an epoch does the steps that were left of
   it, on a data set that starts anew.
+
+  Several workers take the same number of steps. The chief alone writes, and all
+  need to see the folder, under the same path. If one of them is lost, the others
+  end, within half a minute; the same call again on all of them resumes.
 
   Args:
     model: `DistributionModel` or another `tf_keras.Model`, compiled, and made in the
@@ -144,6 +156,11 @@ def train_or_restore(
     warmup_steps: Python `int`.
     callbacks: further Keras callbacks, such as `Watch`.
     tensorboard: Python `bool`, whether to write TensorBoard logs to the folder.
+    shard_files: Python `bool`, whether each of several workers reads record files
+      of its own, of which there are to be at least as many, and not all files to
+      keep a share of each batch. An epoch has as many steps all the same. A worker
+      whose files have fewer examples than those of others goes through them more
+      often.
 
   Returns:
     `dict` of how the training went: `steps`; `skipped_steps`; `examples`, the steps
@@ -151,9 +168,11 @@ def train_or_restore(
     after each, with `None` for what was not finite.
 
   Raises:
+    LostWorkerError: if another worker has ended, or cannot be reached any more.
     OtherSettingsError: if the folder holds a model of other settings.
     ValueError: if neither `epochs` nor `minutes` is given, the number of batches is
-      not known, logs have no folder, or files are damaged.
+      not known, logs have no folder, or files are damaged; if workers have other
+      settings or see other files than the others; if there are no files to shard.
 
   #### Example
 
@@ -175,53 +194,45 @@ def train_or_restore(
   (2, True)
   """
   _check_arguments(folder, dataset, epochs, minutes, tensorboard)
-  distribution = getattr(model, 'distribution', model)
-  is_chief = model.distribute_strategy.extended.should_checkpoint
-  if folder is not None:
-    keep_settings(folder, settings, is_chief)
-    weights = os.path.join(folder, 'weights')
-    done = os.path.join(folder, _RECORD)
-    if os.path.exists(done):
-      record = read_results(done)
-      load_weights(distribution, weights)
-      print(f'The model is trained already: {weights}')
-      return record
-  limit = TimeLimit(minutes, learning_rate, warmup_steps)
-  path = None if folder is None else os.path.join(folder, 'epochs.csv')
-  epoch_record = EpochRecord(path)
-  callbacks = [
-    *_first_callbacks(folder),
-    limit,
-    *callbacks,
-    # After what adds to an epoch's record.
-    epoch_record,
-    Progress(minutes=minutes),
-    *_tensorboard(folder, tensorboard),
-  ]
-  check_backups(callbacks)
-  model.fit(
-    _shared_by_example(dataset),
-    validation_data=_shared_by_example(validation_data),
-    epochs=sys.maxsize if epochs is None else epochs,
-    callbacks=callbacks,
-    verbose=0,
-  )
-  # A variable of several replicas is no number by itself.
-  steps = int(model.optimizer.iterations.numpy())
-  skipped = getattr(model, 'skipped_steps', None)
-  record = {
-    'steps': steps,
-    'skipped_steps': 0 if skipped is None else int(skipped.numpy()),
-    'examples': steps * len(images_of(next(iter(dataset)))),
-    'seconds': limit.seconds,
-    'epochs': epoch_record.epochs,
-  }
-  if folder is not None:
-    _save(distribution, weights, is_chief)
-    if is_chief:
-      write_results(done, record)
-      shutil.rmtree(os.path.join(folder, 'backup'), ignore_errors=True)
-  return record
+  strategy = model.distribute_strategy
+  with tell_of_lost_workers(strategy, folder):
+    if folder is not None:
+      record = _restored(model, folder, settings)
+      if record is not None:
+        return record
+    limit = TimeLimit(minutes, learning_rate, warmup_steps)
+    path = None if folder is None else os.path.join(folder, 'epochs.csv')
+    epoch_record = EpochRecord(path)
+    callbacks = [
+      *_first_callbacks(folder),
+      limit,
+      *callbacks,
+      # After what adds to an epoch's record.
+      epoch_record,
+      Progress(minutes=minutes),
+      *_tensorboard(folder, tensorboard),
+    ]
+    check_backups(callbacks)
+    model.fit(
+      validation_data=shared_by_example(validation_data),
+      epochs=sys.maxsize if epochs is None else epochs,
+      callbacks=callbacks,
+      verbose=0,
+      **_shared(dataset, strategy, shard_files),
+    )
+    # A variable of several replicas is no number by itself.
+    steps = int(model.optimizer.iterations.numpy())
+    skipped = getattr(model, 'skipped_steps', None)
+    record = {
+      'steps': steps,
+      'skipped_steps': 0 if skipped is None else int(skipped.numpy()),
+      'examples': steps * len(images_of(next(iter(dataset)))),
+      'seconds': limit.seconds,
+      'epochs': epoch_record.epochs,
+    }
+    if folder is not None:
+      _keep(model, folder, record)
+    return record
 
 
 def _check_arguments(folder, dataset, epochs, minutes, tensorboard):
@@ -238,13 +249,41 @@ def _check_arguments(folder, dataset, epochs, minutes, tensorboard):
     )
 
 
+def _restored(model, folder, settings):
+  """Restores what was trained; returns its record, or `None` if there is none."""
+  strategy = model.distribute_strategy
+  done = os.path.join(folder, _RECORD)
+  check_same_start(strategy, settings, done, os.path.join(folder, _BACKUP))
+  keep_settings(folder, settings, strategy.extended.should_checkpoint)
+  if not os.path.exists(done):
+    return None
+  record = read_results(done)
+  weights = os.path.join(folder, _WEIGHTS)
+  load_weights(getattr(model, 'distribution', model), weights)
+  print(f'The model is trained already: {weights}')
+  return record
+
+
+def _shared(dataset, strategy, shard_files):
+  """Returns what `fit` takes for workers to share a data set."""
+  is_multi_worker = isinstance(
+    strategy, tf.distribute.MultiWorkerMirroredStrategy
+  )
+  if not (shard_files and is_multi_worker):
+    return {'x': shared_by_example(dataset)}
+  return {
+    'x': shared_by_file(dataset, strategy),
+    'steps_per_epoch': int(dataset.cardinality()),
+  }
+
+
 def _first_callbacks(folder):
   # The backup must not keep what the first one stops at.
   found = [StopOnNaN()]
   if folder is not None:
     found.append(
       tf_keras.callbacks.BackupAndRestore(
-        os.path.join(folder, 'backup'),
+        os.path.join(folder, _BACKUP),
         save_freq=_BACKUP_STEPS,
         # Kept until the weights are safe.
         delete_checkpoint=False,
@@ -259,6 +298,16 @@ def _tensorboard(folder, is_wanted):
   return [tf_keras.callbacks.TensorBoard(os.path.join(folder, 'tensorboard'))]
 
 
+def _keep(model, folder, record):
+  """Writes what was trained, in the place of its backup."""
+  is_chief = model.distribute_strategy.extended.should_checkpoint
+  distribution = getattr(model, 'distribution', model)
+  _save(distribution, os.path.join(folder, _WEIGHTS), is_chief)
+  if is_chief:
+    write_results(os.path.join(folder, _RECORD), record)
+    shutil.rmtree(os.path.join(folder, _BACKUP), ignore_errors=True)
+
+
 def _save(distribution, path, is_chief):
   """Saves weights, with the help of all workers.
 
@@ -270,14 +319,3 @@ def _save(distribution, path, is_chief):
     return
   with tempfile.TemporaryDirectory() as aside:
     save_weights(distribution, os.path.join(aside, 'weights'))
-
-
-def _shared_by_example(dataset):
-  """Lets several workers share each batch; a data set may be a single file."""
-  if dataset is None:
-    return None
-  options = tf.data.Options()
-  options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.DATA
-  )
-  return dataset.with_options(options)
