@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Residual blocks of gated convolutions."""
 
+import functools
+
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood.networks.normalized_kernels import NormalizedKernels
+from tfp_ood.networks.raster_steps import WholeImages
 from tfp_ood.networks.shifted_convolution import ShiftedConvolution
 
 __all__ = ['GatedBlocks', 'Signal']
@@ -21,9 +24,11 @@ class Signal:
     activation: `Tensor` of twice as many features: of both signs.
   """
 
-  def __init__(self, values):
+  def __init__(self, values, activation=None):
     self.values = values
-    self.activation = _elu_of_both_signs(values)
+    if activation is None:
+      activation = _elu_of_both_signs(values)
+    self.activation = activation
 
 
 class GatedBlocks(tf.Module):
@@ -63,6 +68,14 @@ class GatedBlocks(tf.Module):
     super().__init__(name=name)
     self._window = (first_row, first_column)
     self._dropout_rate = dropout_rate
+    # All blocks are traced, and optimized, as one function that is called. Copied into
+    # the graph for each block, as TensorFlow would, they take it twice as long.
+    self._in_graph = tf.function(
+      self._apply_to_whole_images,
+      autograph=False,
+      reduce_retracing=True,
+      experimental_attributes={'_noinline': True},
+    )
     seeds = tf.unstack(tfp.random.split_seed(seed, n=3))
 
     def kernels(shape, num_inputs, num_outputs, seed, gain=1.0):
@@ -86,46 +99,45 @@ class GatedBlocks(tf.Module):
       )
 
   def layers(self, dtype):
-    """Returns the blocks as functions, of kernels in a dtype, a list."""
+    """Returns the blocks as functions, of kernels in a dtype, a list.
+
+    A block takes a `Signal`, a list of `Signal`s from elsewhere, and `WholeImages` or
+    `RowAfterRow`; it returns a `Signal`.
+    """
     first, second = self._first(dtype), self._second(dtype)
     skip = self._skip(dtype) if self._skip else [None] * len(first)
-
-    def convolution(kernels, number, part):
-      name = f'{self.name}_{number}_{part}'
-      return ShiftedConvolution(*kernels[number], *self._window, name=name)
-
     return [
-      _Block(
-        convolution(first, number, 'first'),
-        convolution(second, number, 'second'),
-        skip[number],
-        self._dropout_rate,
-      )
-      for number in range(len(first))
+      functools.partial(self._block, kernels, f'{self.name}_{number}')
+      for number, kernels in enumerate(zip(first, second, skip, strict=True))
     ]
 
+  def _block(self, kernels, name, signal, others, steps):
+    if not isinstance(steps, WholeImages):
+      return self._apply(kernels, name, signal, others, steps)
+    values, activation = self._in_graph(
+      kernels,
+      (signal.values, signal.activation),
+      [(other.values, other.activation) for other in others],
+      steps.next_seed(self._dropout_rate),
+    )
+    return Signal(values, activation)
 
-class _Block:
-  """One block."""
+  def _apply_to_whole_images(self, kernels, signal, others, seed):
+    made = self._apply(
+      kernels,
+      self.name,
+      Signal(*signal),
+      [Signal(*other) for other in others],
+      WholeImages(seed),
+    )
+    return made.values, made.activation
 
-  def __init__(self, first, second, skip, dropout_rate):
-    self._first, self._second, self._skip = first, second, skip
-    self._dropout_rate = dropout_rate
-
-  def __call__(self, signal, others, steps):
-    """Applies the block.
-
-    Args:
-      signal: `Signal`.
-      others: list of `Signal`s from elsewhere.
-      steps: `WholeImages` or `RowAfterRow`.
-
-    Returns:
-      `Signal`.
-    """
-    hidden = steps.convolve(self._first, signal.activation)
+  def _apply(self, kernels, name, signal, others, steps):
+    """Applies one block: its kernels, each a pair with a bias, to a signal."""
+    first, second, skip = kernels
+    hidden = self._convolve(f'{name}_first', first, signal.activation, steps)
     if others:
-      kernel, bias = self._skip
+      kernel, bias = skip
       parts = tf.split(kernel, len(others), axis=2)
       hidden = tf.nn.bias_add(
         tf.add_n(
@@ -140,8 +152,13 @@ class _Block:
         bias,
       )
     hidden = steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
-    values, gates = tf.split(steps.convolve(self._second, hidden), 2, axis=-1)
+    outputs = self._convolve(f'{name}_second', second, hidden, steps)
+    values, gates = tf.split(outputs, 2, axis=-1)
     return Signal(signal.values + values * _sigmoid(gates))
+
+  def _convolve(self, name, kernel, x, steps):
+    convolution = ShiftedConvolution(*kernel, *self._window, name=name)
+    return steps.convolve(convolution, x)
 
 
 def _elu_of_both_signs(x):

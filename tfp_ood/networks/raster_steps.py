@@ -22,11 +22,18 @@ class WholeImages:
   def at_half_resolution(self, halve, double, x, function):
     return double(function(halve(x), self))
 
-  def dropout(self, x, rate):
+  def next_seed(self, rate):
+    """Returns a seed that was not given before, or `None` for no dropout."""
     if self._seed is None or not rate:
-      return x
+      return None
     now, self._seed = tf.unstack(tfp.random.split_seed(self._seed, n=2))
-    return tf.nn.experimental.stateless_dropout(x, rate, now)
+    return now
+
+  def dropout(self, x, rate):
+    seed = self.next_seed(rate)
+    if seed is None:
+      return x
+    return tf.nn.experimental.stateless_dropout(x, rate, seed)
 
 
 class RowAfterRow:
