@@ -17,7 +17,14 @@ _ERRORS = (
 
 
 class LostWorkerError(RuntimeError):
-  """A worker of a training has ended, or cannot be reached any more."""
+  """A worker of a training has ended, or cannot be reached any more.
+
+  #### Example
+
+  >>> error = LostWorkerError('Start the same command again on every worker.')
+  >>> isinstance(error, RuntimeError)
+  True
+  """
 
 
 @contextlib.contextmanager
