@@ -90,7 +90,7 @@ def test_a_model_is_not_replaced():
     tfp_ood.beam.Calibrate(pipelines.exported(), pipelines.exported())
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_in_two_processes(tmp_path):
   images = detectors.images(300, 3)
   loaded = _calibrate(

@@ -34,6 +34,8 @@ _WORKER = (
   + f"""
 import signal
 
+# What is started in the background may have been told to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 strategy = tfp_ood.training.make_strategy('multi_worker')
 index = json.loads(os.environ['TF_CONFIG'])['task']['index']
 sys.modules['tfp_ood.training.train_or_restore']._BACKUP_STEPS = 10

@@ -619,7 +619,9 @@ def test_no_step_is_skipped_by_default():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', [0, 1])
+@pytest.mark.parametrize(
+  'seed', [0, pytest.param(1, marks=pytest.mark.exhaustive)]
+)
 def test_a_deep_flow_needs_no_warm_up(seed):
   # Couplings without the gain of their networks were at 2e5 bits/dim and more.
   flow = tfp_ood.distributions.glow(

@@ -147,7 +147,7 @@ def test_exported_it_needs_tensorflow_alone(images, tmp_path):
   )
   subprocess.run([sys.executable, '-c', script], check=True, timeout=300)
   np.testing.assert_allclose(
-    np.load(tmp_path / 'scores.npy'), detector.score(images[:7]), rtol=1e-6
+    np.load(tmp_path / 'scores.npy'), detector.score(images[:7]), rtol=1e-4
   )
   again = stats.Detector(flow, classifier=classifier)
   detector.save(tmp_path / 'detector.npz')
