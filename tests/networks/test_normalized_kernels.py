@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tfp_ood import training
 from tfp_ood.networks.normalized_kernels import NormalizedKernels
@@ -38,3 +39,23 @@ def test_weight_decay_is_of_lengths_alone():
   for old, variable in zip(before, kernels.trainable_variables, strict=True):
     factor = 0.95 if 'length' in variable.name else 1.0
     np.testing.assert_allclose(variable, factor * old, rtol=1e-5)
+
+
+def test_a_step_turns_kernels_as_far_as_ordinary_ones():
+  kernels = NormalizedKernels(1, [3, 3, 16, 8], seed=1)
+  optimizer = tf_keras.optimizers.Adam(1e-3)
+  before = kernels(tf.float32)[0][0]
+  target = tf.random.stateless_normal(before.shape, [3, 4])
+  with tf.GradientTape() as tape:
+    loss = -tf.reduce_sum(kernels(tf.float32)[0][0] * target)
+  variables = kernels.trainable_variables
+  optimizer.apply_gradients(
+    zip(tape.gradient(loss, variables), variables, strict=True)
+  )
+  after = kernels(tf.float32)[0][0]
+  cosines = tf.reduce_sum(before * after, axis=[0, 1, 2]) / (
+    tf.norm(before, axis=[0, 1, 2]) * tf.norm(after, axis=[0, 1, 2])
+  )
+  # About 1e-3 / .05. Directions of N(0, 1) would turn by .001.
+  angles = tf.acos(tf.minimum(cosines, 1.0))
+  assert np.all((angles > 0.015) & (angles < 0.025))
