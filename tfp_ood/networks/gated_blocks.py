@@ -68,14 +68,7 @@ class GatedBlocks(tf.Module):
     super().__init__(name=name)
     self._window = (first_row, first_column)
     self._dropout_rate = dropout_rate
-    # All blocks are traced, and optimized, as one function that is called. Copied into
-    # the graph for each block, as TensorFlow would, they take it twice as long.
-    self._in_graph = tf.function(
-      self._apply_to_whole_images,
-      autograph=False,
-      reduce_retracing=True,
-      experimental_attributes={'_noinline': True},
-    )
+    self._in_graph = _InGraph(self._apply_to_whole_images)
     seeds = tf.unstack(tfp.random.split_seed(seed, n=3))
 
     def kernels(shape, num_inputs, num_outputs, seed, gain=1.0):
@@ -159,6 +152,29 @@ class GatedBlocks(tf.Module):
   def _convolve(self, name, kernel, x, steps):
     convolution = ShiftedConvolution(*kernel, *self._window, name=name)
     return steps.convolve(convolution, x)
+
+
+class _InGraph:
+  """A function of blocks, traced once for all of them that see images of one size.
+
+  It is optimized once, too, and called: copied into the graph for each block, as
+  TensorFlow would, blocks take it twice as long.
+  """
+
+  def __init__(self, function):
+    self._function = function
+    self._by_size = {}
+
+  def __call__(self, kernels, signal, *args):
+    size = tuple(signal[0].shape[1:3])
+    if size not in self._by_size:
+      self._by_size[size] = tf.function(
+        self._function,
+        autograph=False,
+        reduce_retracing=True,
+        experimental_attributes={'_noinline': True},
+      )
+    return self._by_size[size](kernels, signal, *args)
 
 
 def _elu_of_both_signs(x):
