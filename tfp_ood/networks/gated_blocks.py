@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Residual blocks of gated convolutions."""
 
-import functools
-
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood.networks.normalized_kernels import NormalizedKernels
-from tfp_ood.networks.raster_steps import WholeImages
 from tfp_ood.networks.shifted_convolution import ShiftedConvolution
 
 __all__ = ['GatedBlocks', 'Signal']
@@ -24,11 +21,9 @@ class Signal:
     activation: `Tensor` of twice as many features: of both signs.
   """
 
-  def __init__(self, values, activation=None):
+  def __init__(self, values):
     self.values = values
-    if activation is None:
-      activation = _elu_of_both_signs(values)
-    self.activation = activation
+    self.activation = _elu_of_both_signs(values)
 
 
 class GatedBlocks(tf.Module):
@@ -68,7 +63,6 @@ class GatedBlocks(tf.Module):
     super().__init__(name=name)
     self._window = (first_row, first_column)
     self._dropout_rate = dropout_rate
-    self._in_graph = _InGraph(self._apply_to_whole_images)
     seeds = tf.unstack(tfp.random.split_seed(seed, n=3))
 
     def kernels(shape, num_inputs, num_outputs, seed, gain=1.0):
@@ -92,45 +86,46 @@ class GatedBlocks(tf.Module):
       )
 
   def layers(self, dtype):
-    """Returns the blocks as functions, of kernels in a dtype, a list.
-
-    A block takes a `Signal`, a list of `Signal`s from elsewhere, and `WholeImages` or
-    `RowAfterRow`; it returns a `Signal`.
-    """
+    """Returns the blocks as functions, of kernels in a dtype, a list."""
     first, second = self._first(dtype), self._second(dtype)
     skip = self._skip(dtype) if self._skip else [None] * len(first)
+
+    def convolution(kernels, number, part):
+      name = f'{self.name}_{number}_{part}'
+      return ShiftedConvolution(*kernels[number], *self._window, name=name)
+
     return [
-      functools.partial(self._block, kernels, f'{self.name}_{number}')
-      for number, kernels in enumerate(zip(first, second, skip, strict=True))
+      _Block(
+        convolution(first, number, 'first'),
+        convolution(second, number, 'second'),
+        skip[number],
+        self._dropout_rate,
+      )
+      for number in range(len(first))
     ]
 
-  def _block(self, kernels, name, signal, others, steps):
-    if not isinstance(steps, WholeImages):
-      return self._apply(kernels, name, signal, others, steps)
-    values, activation = self._in_graph(
-      kernels,
-      (signal.values, signal.activation),
-      [(other.values, other.activation) for other in others],
-      steps.next_seed(self._dropout_rate),
-    )
-    return Signal(values, activation)
 
-  def _apply_to_whole_images(self, kernels, signal, others, seed):
-    made = self._apply(
-      kernels,
-      self.name,
-      Signal(*signal),
-      [Signal(*other) for other in others],
-      WholeImages(seed),
-    )
-    return made.values, made.activation
+class _Block:
+  """One block."""
 
-  def _apply(self, kernels, name, signal, others, steps):
-    """Applies one block: its kernels, each a pair with a bias, to a signal."""
-    first, second, skip = kernels
-    hidden = self._convolve(f'{name}_first', first, signal.activation, steps)
+  def __init__(self, first, second, skip, dropout_rate):
+    self._first, self._second, self._skip = first, second, skip
+    self._dropout_rate = dropout_rate
+
+  def __call__(self, signal, others, steps):
+    """Applies the block.
+
+    Args:
+      signal: `Signal`.
+      others: list of `Signal`s from elsewhere.
+      steps: `WholeImages` or `RowAfterRow`.
+
+    Returns:
+      `Signal`.
+    """
+    hidden = steps.convolve(self._first, signal.activation)
     if others:
-      kernel, bias = skip
+      kernel, bias = self._skip
       parts = tf.split(kernel, len(others), axis=2)
       hidden = tf.nn.bias_add(
         tf.add_n(
@@ -145,36 +140,8 @@ class GatedBlocks(tf.Module):
         bias,
       )
     hidden = steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
-    outputs = self._convolve(f'{name}_second', second, hidden, steps)
-    values, gates = tf.split(outputs, 2, axis=-1)
+    values, gates = tf.split(steps.convolve(self._second, hidden), 2, axis=-1)
     return Signal(signal.values + values * _sigmoid(gates))
-
-  def _convolve(self, name, kernel, x, steps):
-    convolution = ShiftedConvolution(*kernel, *self._window, name=name)
-    return steps.convolve(convolution, x)
-
-
-class _InGraph:
-  """A function of blocks, traced once for all of them that see images of one size.
-
-  It is optimized once, too, and called: copied into the graph for each block, as
-  TensorFlow would, blocks take it twice as long.
-  """
-
-  def __init__(self, function):
-    self._function = function
-    self._by_size = {}
-
-  def __call__(self, kernels, signal, *args):
-    size = tuple(signal[0].shape[1:3])
-    if size not in self._by_size:
-      self._by_size[size] = tf.function(
-        self._function,
-        autograph=False,
-        reduce_retracing=True,
-        experimental_attributes={'_noinline': True},
-      )
-    return self._by_size[size](kernels, signal, *args)
 
 
 def _elu_of_both_signs(x):

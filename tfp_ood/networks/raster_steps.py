@@ -22,18 +22,11 @@ class WholeImages:
   def at_half_resolution(self, halve, double, x, function):
     return double(function(halve(x), self))
 
-  def next_seed(self, rate):
-    """Returns a seed that was not given before, or `None` for no dropout."""
-    if self._seed is None or not rate:
-      return None
-    now, self._seed = tf.unstack(tfp.random.split_seed(self._seed, n=2))
-    return now
-
   def dropout(self, x, rate):
-    seed = self.next_seed(rate)
-    if seed is None:
+    if self._seed is None or not rate:
       return x
-    return tf.nn.experimental.stateless_dropout(x, rate, seed)
+    now, self._seed = tf.unstack(tfp.random.split_seed(self._seed, n=2))
+    return tf.nn.experimental.stateless_dropout(x, rate, now)
 
 
 class RowAfterRow:
