@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Glow of this library and of TFP, built alike, and the convolutions of both alone."""
 
+import concurrent.futures
 import math
 
 import tensorflow as tf
@@ -9,7 +10,15 @@ import tensorflow_probability as tfp
 
 import tfp_ood
 
-__all__ = ['Convolutions', 'PeerModel', 'make_model', 'make_training_step']
+__all__ = [
+  'Convolutions',
+  'PeerModel',
+  'PixelCnnModel',
+  'make_log_prob',
+  'make_model',
+  'make_pixel_cnn',
+  'make_training_step',
+]
 
 _IMAGE_SHAPE = [32, 32, 3]
 _NUM_DIMENSIONS = math.prod(_IMAGE_SHAPE)
@@ -127,7 +136,7 @@ class PixelCnnModel:
   """PixelCNN++ of either side, with the methods of the flows."""
 
   def __init__(self, distribution):
-    self._distribution = distribution
+    self.distribution = distribution
     # TFP's makes its weights at the first call.
     distribution.log_prob(tf.zeros([1, 28, 28, 1]))
     self.trainable_variables = distribution.trainable_variables
@@ -137,10 +146,10 @@ class PixelCnnModel:
 
   def log_prob(self, images, seed=None):
     del seed
-    return self._distribution.log_prob(tf.cast(images, tf.float32))
+    return self.distribution.log_prob(tf.cast(images, tf.float32))
 
 
-def make_pixel_cnn(name, num_blocks, precision):
+def make_pixel_cnn(name, num_blocks, precision, num_components=5):
   """Returns PixelCNN++ of a side, for images of 28 x 28 x 1."""
   if name == 'ours':
     return PixelCnnModel(
@@ -149,7 +158,7 @@ def make_pixel_cnn(name, num_blocks, precision):
         num_blocks=num_blocks,
         num_levels=2,
         num_filters=32,
-        num_components=5,
+        num_components=num_components,
         seed=0,
         compute_dtype=tf.as_dtype(precision),
       )
@@ -160,14 +169,19 @@ def make_pixel_cnn(name, num_blocks, precision):
       num_resnet=num_blocks,
       num_hierarchies=2,
       num_filters=32,
-      num_logistic_mix=5,
+      num_logistic_mix=num_components,
       dropout_p=0.0,
     )
   )
 
 
-def make_training_step(model, optimizer, jit_compile=False):
-  """Returns a function of images and a seed that trains and gives bits/dim."""
+def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
+  """Returns a function of images and a seed that trains and gives bits/dim.
+
+  The second function returned gives the gradients alone. With more than one part,
+  those of the parts of a batch are computed side by side; see
+  `tfp_ood.training.divide_batches`, which sets TensorFlow's threads for it.
+  """
   variables = list(model.trainable_variables)
   optimizer.build(variables)
 
@@ -183,8 +197,27 @@ def make_training_step(model, optimizer, jit_compile=False):
 
   @tf.function
   def step(images, seed):
-    loss, values = gradients(images, seed)
-    optimizer.apply_gradients(zip(values, variables, strict=True))
-    return loss
+    parts = [
+      gradients(part, seed + number)
+      for number, part in enumerate(tf.split(images, num_parts))
+    ]
+    losses, values = zip(*parts, strict=True)
+    means = [
+      tf.add_n(of_parts) / num_parts for of_parts in zip(*values, strict=True)
+    ]
+    optimizer.apply_gradients(zip(means, variables, strict=True))
+    return tf.add_n(losses) / num_parts
 
   return step, gradients
+
+
+def make_log_prob(model, jit_compile=False, num_parts=1):
+  """Returns `log_prob` as a graph, called of parts of a batch side by side."""
+  log_prob = tf.function(model.log_prob, jit_compile=jit_compile)
+  threads = concurrent.futures.ThreadPoolExecutor(num_parts)
+
+  def of_images(images):
+    parts = threads.map(log_prob, tf.split(images, num_parts))
+    return tf.concat(list(parts), axis=0)
+
+  return of_images

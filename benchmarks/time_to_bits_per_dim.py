@@ -9,7 +9,7 @@
 Glow learns CIFAR-10, both sides with the same networks (3 levels x 8 steps, 128 hidden
 channels). With `--model=pixel_cnn`, PixelCNN++ learns Fashion-MNIST, with as many
 residual blocks a resolution as `--num_blocks` says (2 resolutions, 32 filters, 5
-logistics). Adam, with a rate that falls to zero with the minutes if `--decay` is given.
+logistics). `--num_parts=2` divides batches between two cores. Adam, with a rate that falls to zero with the minutes if `--decay` is given.
 Prints the bits per dimension of the test images at the minutes asked for; the
 clock stops while testing. Start each side alone on the machine.
 """
@@ -85,6 +85,7 @@ def main():
   parser.add_argument('--precision', default='float32')
   parser.add_argument('--num_blocks', type=int, default=5)
   parser.add_argument('--batch_size', type=int, default=64)
+  parser.add_argument('--num_parts', type=int, default=1)
   parser.add_argument('--minutes', default='4,10')
   parser.add_argument('--learning_rate', type=float, default=1e-3)
   parser.add_argument('--warmup_steps', type=int, default=0)
@@ -92,6 +93,8 @@ def main():
   parser.add_argument('--num_test', type=int, default=2000)
   parser.add_argument('--seed', type=int, default=0)
   arguments = parser.parse_args()
+  if arguments.num_parts > 1:
+    tfp_ood.training.divide_batches(arguments.num_parts)
   tf.random.set_seed(arguments.seed)
   load = functools.partial(
     tfp_ood.datasets.load,
@@ -110,7 +113,9 @@ def main():
   optimizer = tfp_ood.training.adam(
     arguments.learning_rate, global_clipnorm=1.0
   )
-  step, _ = peers.make_training_step(model, optimizer)
+  step, _ = peers.make_training_step(
+    model, optimizer, num_parts=arguments.num_parts
+  )
 
   def train_step(elapsed, number):
     optimizer.learning_rate = rate(arguments, elapsed, number)

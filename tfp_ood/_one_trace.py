@@ -4,13 +4,16 @@
 
 import tensorflow as tf
 
+from tfp_ood._parts import in_threads, num_parts
+
 __all__ = ['OneTrace']
 
 
 class OneTrace:
   """A function of a batch of examples, as one graph for batches of any size.
 
-  `tf.function` alone would trace it for two sizes before it tries for any.
+  `tf.function` alone would trace it for two sizes before it tries for any. Where
+  batches are divided, its parts are computed side by side; see `divide_batches`.
 
   #### Example
 
@@ -25,7 +28,8 @@ class OneTrace:
     """Instantiates the function.
 
     Args:
-      function: callable from a `Tensor` whose first axis is the batch.
+      function: callable from a `Tensor` whose first axis is the batch to a nest of
+        such `Tensor`s.
     """
     self._function = function
     self._graphs = {}
@@ -41,4 +45,6 @@ class OneTrace:
       # TensorFlow warns of the traces of functions made in one place, as if they
       # were all of one function; of this one it does not.
       self._graphs[spec] = graph.get_concrete_function()
-    return self._graphs[spec](x)
+    if not tf.executing_eagerly():
+      return self._graphs[spec](x)
+    return in_threads(self._graphs[spec], num_parts(), x)

@@ -30,6 +30,11 @@ PARTS = {
   ],
 }
 
+CONSTANTS = (
+  *bijectors.InvertibleConv1x1.constant_weights,
+  *networks.CouplingNetwork.constant_weights,
+)
+
 both_directions = pytest.mark.parametrize('direction', ['forward', 'inverse'])
 
 
@@ -59,7 +64,7 @@ def _weights(dtype=tf.float64, num_steps=NUM_STEPS):
     variables[part] = {}
     for key in keys:
       value, seed = tf.convert_to_tensor(weights[part][key]), seed + 1
-      fixed = key in ('sign', 'permutation', 'output_gain')
+      fixed = key in CONSTANTS
       if not fixed:
         value += 0.2 * _normal(value.shape, seed, dtype)
       variables[part][key] = tf.Variable(value, trainable=not fixed, name=key)

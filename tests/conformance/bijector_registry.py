@@ -89,13 +89,11 @@ def _function_network(input_channels, output_channels, seed):
   )
 
 
-def _stack(initial_weights, *args, **kwargs):
-  weights = initial_weights(*args, num_steps=2, dtype=_F64, **kwargs)
+def _stack(part, *args, **kwargs):
+  weights = part.initial_weights(*args, num_steps=2, dtype=_F64, **kwargs)
   return {
     key: tf.Variable(
-      value,
-      trainable=key not in ('permutation', 'sign', 'output_gain'),
-      name=key,
+      value, trainable=key not in part.constant_weights, name=key
     )
     for key, value in weights.items()
   }
@@ -104,15 +102,9 @@ def _stack(initial_weights, *args, **kwargs):
 def _scan_of_glow_steps(seed, coupling, outputs, recompute):
   """Builds a scan of two of Glow's steps, for five channels."""
   weights = {
-    'normalization': _stack(
-      bijectors.ActivationNormalization.initial_weights, 5
-    ),
-    'convolution': _stack(
-      bijectors.InvertibleConv1x1.initial_weights, 5, seed=seed
-    ),
-    'network': _stack(
-      networks.CouplingNetwork.initial_weights, 3, outputs, 4, seed=seed
-    ),
+    'normalization': _stack(bijectors.ActivationNormalization, 5),
+    'convolution': _stack(bijectors.InvertibleConv1x1, 5, seed=seed),
+    'network': _stack(networks.CouplingNetwork, 3, outputs, 4, seed=seed),
   }
 
   def step(weights):

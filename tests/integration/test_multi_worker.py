@@ -48,9 +48,9 @@ class Labels(tfp_ood.training.DistributionModel):
     super().__init__(distribution)
     self.labels = set()
 
-  def example_losses(self, x, y, training):
+  def example_losses(self, x, y, seed):
     tf.py_function(lambda y: self.labels.update(y.numpy().tolist()), [y], [])
-    return super().example_losses(x, y, training)
+    return super().example_losses(x, y, seed)
 
 
 class Steps(tf_keras.callbacks.Callback):

@@ -25,8 +25,8 @@ def images(number, seed):
 
 class FixedNoise(tfp_ood.training.DistributionModel):
   # Each replica would draw its own: fixed noise is the same on any devices.
-  def example_losses(self, x, y, training):
-    return super().example_losses(x, y, training=False)
+  def example_losses(self, x, y, seed):
+    return super().example_losses(x, y, seed=None)
 
 
 def build(optimizer, kind=tfp_ood.training.DistributionModel):

@@ -14,6 +14,7 @@ import tf_keras
 import training_helpers as helpers
 
 import tfp_ood
+from tfp_ood import _parts
 
 tfd = tfp.distributions
 
@@ -310,14 +311,14 @@ class _ByLabel(tfp_ood.training.DistributionModel):
 
   measure_names = ('distance', 'share_of_ones')
 
-  def example_losses(self, x, y, training):
+  def example_losses(self, x, y, seed):
     distance = tf.reduce_sum((y - self.distribution.mean()) ** 2, axis=-1)
     is_first = tf.cast(x[:, 0] > 0, tf.float32)
     measures = {
       'distance': distance,
       'share_of_ones': (tf.cast(y[:, 0] == 1, tf.float32), is_first),
     }
-    if not training:
+    if seed is None:
       measures.pop('share_of_ones')
     return distance, measures
 
@@ -335,6 +336,63 @@ def test_a_subclass_minimizes_a_loss_of_its_own_by_labels():
   np.testing.assert_allclose(loc, 0.25 * 2 * y.mean(axis=0), rtol=1e-6)
   # What is not measured in evaluation is not reported.
   assert set(history) == {'distance', 'share_of_ones', 'val_distance'}
+
+
+class _WithoutNoise(tfp_ood.training.DistributionModel):
+  """As each part of a batch draws noise of its own, without any."""
+
+  def example_losses(self, x, y, seed):
+    return super().example_losses(x, y, seed=None)
+
+
+def _fit_without_noise():
+  """Trains by batches of 5, 5 and 1, and returns the weights and the history."""
+  layer = tf_keras.layers.Dense(2, kernel_regularizer='l2')
+  layer(tf.zeros([1, 3]))
+  layer.kernel.assign([[1.0, -0.5], [0.5, 2.0], [0.0, 1.0]])
+  model = _WithoutNoise(helpers.Energy(layer))
+  model.compile(tf_keras.optimizers.SGD(0.05))
+  generator = np.random.default_rng(0)
+  x = generator.normal(size=[11, 3]).astype(np.float32)
+  weights = generator.uniform(size=[11]).astype(np.float32)
+  history = model.fit(
+    _batches((x, np.arange(11), weights), 5), epochs=2, verbose=0
+  ).history
+  return helpers.values(layer.variables), history
+
+
+@pytest.mark.parametrize('num_parts', [2, 3])
+def test_parts_of_a_batch_train_as_the_whole(monkeypatch, num_parts):
+  weights, history = _fit_without_noise()
+  monkeypatch.setattr(_parts, '_DIVISION', [num_parts])
+  divided_weights, divided_history = _fit_without_noise()
+  helpers.assert_all_close(divided_weights, weights, rtol=1e-5)
+  np.testing.assert_allclose(
+    divided_history['bits_per_dim'], history['bits_per_dim'], rtol=1e-5
+  )
+
+
+def test_each_part_of_a_batch_has_noise_of_its_own(monkeypatch):
+  monkeypatch.setattr(_parts, '_DIVISION', [2])
+
+  class Draws(tfp_ood.training.DistributionModel):
+    measure_names = ('first', 'second')
+
+    def example_losses(self, x, y, seed):
+      draw = tf.random.stateless_uniform([], seed)
+      draws = draw * tf.ones_like(x[:, 0])
+      is_first = tf.cast(x[:, 0] > 0, tf.float32)
+      return -self.call(x), {
+        'first': (draws, is_first),
+        'second': (draws, 1 - is_first),
+      }
+
+  model = Draws(_unit_normal()[0])
+  model.compile('sgd')
+  x = np.array([[1.0, 0], [1, 0], [-1, 0], [-1, 0]], np.float32)
+  history = model.fit(x, epochs=2, shuffle=False, verbose=0).history
+  draws = [*history['first'], *history['second']]
+  assert len(set(draws)) == 4
 
 
 def test_data_sets_of_tuples():

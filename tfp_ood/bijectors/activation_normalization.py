@@ -5,6 +5,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood._variables import make_variables
 from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors._flags import is_set
 from tfp_ood.bijectors.bijector import Bijector
@@ -43,6 +44,9 @@ class ActivationNormalization(Bijector):
        2018. https://arxiv.org/abs/1807.03039
   """
 
+  # Which of the weights are not trained.
+  constant_weights = ()
+
   def __init__(
     self,
     num_channels,
@@ -67,12 +71,9 @@ class ActivationNormalization(Bijector):
       self._num_channels = num_channels
       self._initialized = None
       if weights is None:
-        weights = {
-          key: tf.Variable(value, name=key)
-          for key, value in self.initial_weights(
-            num_channels, dtype=dtype
-          ).items()
-        }
+        weights = make_variables(
+          self.initial_weights(num_channels, dtype=dtype)
+        )
         self._initialized = tf.Variable(
           False, trainable=False, name='initialized'
         )

@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 
 from tfp_ood._pixels import check_image_shape
 from tfp_ood._seeds import stateless_seed
+from tfp_ood._variables import make_variables
 from tfp_ood.bijectors._flags import is_set
 from tfp_ood.bijectors._vector_to_image import VectorToImage
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
@@ -28,8 +29,6 @@ __all__ = ['Glow']
 _MAX_STORED_BYTES = 32 * 2**20
 # As measured: what a step keeps beside the outputs of its network's hidden layers.
 _STORED_IMAGES = 8
-# Of what the weights of a step hold, what is not trained.
-_CONSTANTS = ('permutation', 'sign', 'output_gain')
 _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 
 
@@ -256,27 +255,21 @@ class Glow(VectorToImage):
     conv_seed, network_seed = tfp.random.split_seed(seed)
     stack = {'num_steps': self._num_steps, 'dtype': self._weights_dtype}
     network_shape = *self._network_channels(channels), self._hidden_channels
-    initial_weights = {
-      'activation_normalization': ActivationNormalization.initial_weights(
-        channels, **stack
-      ),
-      'invertible_conv_1x1': InvertibleConv1x1.initial_weights(
-        channels, conv_seed, **stack
-      ),
-      'coupling_network': CouplingNetwork.initial_weights(
-        *network_shape, network_seed, **stack
-      ),
-    }
     weights = {
-      part: {
-        key: tf.Variable(
-          value,
-          trainable=key not in _CONSTANTS,
-          name=f'{part}/{key}',
-        )
-        for key, value in part_weights.items()
-      }
-      for part, part_weights in initial_weights.items()
+      'activation_normalization': make_variables(
+        ActivationNormalization.initial_weights(channels, **stack),
+        prefix='activation_normalization/',
+      ),
+      'invertible_conv_1x1': make_variables(
+        InvertibleConv1x1.initial_weights(channels, conv_seed, **stack),
+        InvertibleConv1x1.constant_weights,
+        prefix='invertible_conv_1x1/',
+      ),
+      'coupling_network': make_variables(
+        CouplingNetwork.initial_weights(*network_shape, network_seed, **stack),
+        CouplingNetwork.constant_weights,
+        prefix='coupling_network/',
+      ),
     }
 
     def step(weights):

@@ -7,6 +7,7 @@ import scipy.linalg
 import tensorflow as tf
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood._variables import make_variables
 from tfp_ood.bijectors import _shapes
 from tfp_ood.bijectors.bijector import Bijector
 
@@ -50,6 +51,9 @@ class InvertibleConv1x1(Bijector):
        https://arxiv.org/abs/math-ph/0609050
   """
 
+  # Which of the weights are not trained.
+  constant_weights = ('permutation', 'sign')
+
   def __init__(
     self,
     num_channels,
@@ -75,14 +79,12 @@ class InvertibleConv1x1(Bijector):
     parameters = dict(locals())
     with tf.name_scope(name) as name:
       if weights is None:
-        weights = {
-          key: tf.Variable(
-            value, trainable=key not in ('permutation', 'sign'), name=key
-          )
-          for key, value in self.initial_weights(
+        weights = make_variables(
+          self.initial_weights(
             num_channels, seed, parameterization, dtype=dtype
-          ).items()
-        }
+          ),
+          self.constant_weights,
+        )
       self._num_channels = num_channels
       self._parameterization = parameterization
       self._weights = weights

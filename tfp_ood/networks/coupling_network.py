@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood._variables import make_variables
 
 __all__ = ['CouplingNetwork']
 
@@ -49,6 +50,9 @@ class CouplingNetwork(tf.Module):
        Learning_, 2021. https://arxiv.org/abs/2011.14522
   """
 
+  # Which of the weights are not trained.
+  constant_weights = ('output_gain',)
+
   def __init__(
     self,
     input_channels,
@@ -76,12 +80,12 @@ class CouplingNetwork(tf.Module):
     """
     super().__init__(name=name)
     if weights is None:
-      weights = {
-        key: tf.Variable(value, trainable=key != 'output_gain', name=key)
-        for key, value in self.initial_weights(
+      weights = make_variables(
+        self.initial_weights(
           input_channels, output_channels, hidden_channels, seed, dtype=dtype
-        ).items()
-      }
+        ),
+        self.constant_weights,
+      )
     self._weights = weights
     self._input_channels = input_channels
     self._compute_dtype = compute_dtype

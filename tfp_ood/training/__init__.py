@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fitting a distribution to a data set with Keras."""
 
+from tfp_ood._parts import divide_batches
 from tfp_ood.training.distribution_model import DistributionModel
 from tfp_ood.training.export import export_saved_model
 from tfp_ood.training.lost_workers import LostWorkerError
@@ -40,6 +41,7 @@ __all__ = [
   'Watch',
   'adam',
   'check_settings',
+  'divide_batches',
   'export_saved_model',
   'keep_settings',
   'load_weights',

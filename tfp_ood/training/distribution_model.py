@@ -8,6 +8,7 @@ import tf_keras
 
 from tfp_ood import _protocol
 from tfp_ood._batches import images_of, with_one_more_if_empty
+from tfp_ood._parts import in_parts, num_parts
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.stats.metrics.bits_per_dim import bits_per_dim
 from tfp_ood.training import _gradients, _keras
@@ -144,7 +145,7 @@ class DistributionModel(tf_keras.Model):
   def call(self, x, training=False):
     """Returns `log_prob` of a batch of examples, `[batch]`, in nats."""
     del training
-    return self._on_replica(
+    return self._of_any_number(
       lambda x: _protocol.log_prob(self.distribution, x), x
     )
 
@@ -241,13 +242,14 @@ class DistributionModel(tf_keras.Model):
       'callbacks.ModelCheckpoint takes `save_weights_only=True`.'
     )
 
-  def example_losses(self, x, y, training):
+  def example_losses(self, x, y, seed):
     """Returns what is minimized, for each example, and what is measured.
 
     Args:
       x: `Tensor` of examples, `[batch, ...event]`.
       y: labels, as the data have them; `None` without.
-      training: Python `bool`, whether in `fit`.
+      seed: stateless seed of this step and share of its batch, in `fit`; `None`
+        where nothing is trained.
 
     Returns:
       loss: `Tensor` of shape `[batch]`, in bits per dimension or whatever the
@@ -256,10 +258,10 @@ class DistributionModel(tf_keras.Model):
         pairs of one and of its weights; or from some of the names.
     """
     del y
-    if training:
-      loss = _protocol.training_loss(self.distribution, x, self.fresh_seed())
-    else:
+    if seed is None:
       loss = -self.call(x)
+    else:
+      loss = _protocol.training_loss(self.distribution, x, seed)
     bits = bits_per_dim(-loss, self._event_size)
     return bits, {'bits_per_dim': bits}
 
@@ -276,10 +278,7 @@ class DistributionModel(tf_keras.Model):
   def train_step(self, data):
     """One step down the gradient of the mean loss."""
     variables = self.trainable_variables
-    with tf.GradientTape() as tape:
-      losses, measures, weights = self._measure(data, training=True)
-      loss = self._objective(losses, weights, self.distribution)
-    gradients = tape.gradient(loss, variables)
+    gradients, measures = self._gradients_and_measures(data, variables)
     weight = None
     if self._max_skipped_steps:
       gradients, weight = self._skip_unless_finite(gradients)
@@ -288,25 +287,64 @@ class DistributionModel(tf_keras.Model):
 
   def test_step(self, data):
     """Measures one batch."""
-    _, measures, _ = self._measure(data, training=False)
+    x, y, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
+    _, measures = self._measure(x, y, seed=None)
     return self._record(measures)
 
   def predict_step(self, data):
     """Returns what `call` does for one batch."""
     return self(images_of(data))
 
-  def _measure(self, data, training):
-    """Returns the losses of a replica's examples, measures, and weights."""
+  def _gradients_and_measures(self, data, variables):
+    """Differentiates what is minimized, of a replica's share of a batch."""
     x, y, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
+    seed = self.fresh_seed()
+
+    def of_part(x, y, weights, seed, share):
+      with tf.GradientTape() as tape:
+        losses, measures = self._measure(x, y, seed)
+        loss = self._objective(losses, weights, self.distribution)
+        loss *= tf.cast(share, loss.dtype)
+      return tape.gradient(loss, variables), measures
+
+    if not self._is_divided():
+      return of_part(x, y, weights, seed, share=1.0)
+    size = tf.shape(x)[0]
+    given = {'x': x, 'y': y, 'weights': weights}
+    parts = in_parts(
+      lambda number, part: of_part(
+        part['x'],
+        part.get('y'),
+        part.get('weights'),
+        tf.random.experimental.stateless_fold_in(seed, number),
+        tf.shape(part['x'])[0] / size,
+      ),
+      num_parts(),
+      {key: value for key, value in given.items() if value is not None},
+    )
+    gradients, measures = zip(*parts, strict=True)
+    return (
+      [
+        None if values[0] is None else tf.add_n(values)
+        for values in zip(*gradients, strict=True)
+      ],
+      tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *measures),
+    )
+
+  def _is_divided(self):
+    return num_parts() > 1 and (
+      self.distribute_strategy.num_replicas_in_sync == 1
+    )
+
+  def _measure(self, x, y, seed):
+    """Returns the losses of examples, which may be none, and measures."""
     if y is None:
-      losses, measures = self._on_replica(
-        lambda x: self.example_losses(x, None, training), x
+      return self._of_any_number(
+        lambda x: self.example_losses(x, None, seed), x
       )
-    else:
-      losses, measures = self._on_replica(
-        lambda x, y: self.example_losses(x, y, training), x, y
-      )
-    return losses, measures, weights
+    return self._of_any_number(
+      lambda x, y: self.example_losses(x, y, seed), x, y
+    )
 
   def _objective(self, losses, weights, module):
     """Returns a replica's part of what is minimized.
@@ -325,12 +363,16 @@ class DistributionModel(tf_keras.Model):
       losses *= tf.cast(weights, losses.dtype)
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     regularization = _keras.regularization_loss(module, losses.dtype)
-    mean = tf.reduce_sum(losses) / global_batch_size(losses)
+    # A part of a batch may be empty.
+    mean = tf.math.divide_no_nan(
+      tf.reduce_sum(losses), global_batch_size(losses)
+    )
     return mean + regularization / replicas
 
-  def _on_replica(self, function, *batches):
-    """Calls a function of a replica's share of a batch, which may be empty."""
-    if self.distribute_strategy.num_replicas_in_sync == 1:
+  def _of_any_number(self, function, *batches):
+    """Calls a function of a share of a batch, which may be empty."""
+    is_whole = self.distribute_strategy.num_replicas_in_sync == 1
+    if is_whole and not self._is_divided():
       return function(*batches)
     return with_one_more_if_empty(function, *batches)
 

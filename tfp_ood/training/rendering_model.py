@@ -101,13 +101,13 @@ class RenderingModel(DistributionModel):
     del training
     return self.distribution.infer(x).logits
 
-  def example_losses(self, x, y, training):
+  def example_losses(self, x, y, seed):
     """Returns the weighted losses of images with labels, -1 where unknown.
 
     Args:
       x: `Tensor` of raw pixels, `[batch, height, width, channels]`.
       y: integer `Tensor` of shape `[batch]`.
-      training: Python `bool`.
+      seed: `None` where nothing is trained; see `DistributionModel`.
 
     Returns:
       loss: `Tensor` of shape `[batch]`.
@@ -119,7 +119,7 @@ class RenderingModel(DistributionModel):
         'label of an image whose class is unknown.'
       )
     labels = tf.cast(y, tf.int32)
-    losses, logits = self._loss_parts(x, labels, training)
+    losses, logits = self._loss_parts(x, labels, seed is not None)
     total = tf.add_n(
       [
         weight * loss

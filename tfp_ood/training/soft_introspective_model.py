@@ -263,7 +263,7 @@ class SoftIntrospectiveModel(VariationalModel):
     variables = _keras.trainable_variables(parts)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
-      latents, losses, measures = self._on_replica(function, *batches)
+      latents, losses, measures = self._of_any_number(function, *batches)
       loss = self._objective(losses, weights, parts)
     return latents, measures, tape.gradient(loss, variables), variables
 

@@ -111,15 +111,13 @@ class VariationalModel(DistributionModel):
     self._warmup_steps = warmup_steps
     self._free_nats = free_bits * math.log(2)
 
-  def example_losses(self, x, y, training):
+  def example_losses(self, x, y, seed):
     """Returns the weighted terms of the bound; see `DistributionModel`."""
     del y
-    if training:
-      terms = self.distribution.elbo_terms(
-        x, seed=self.fresh_seed(), training=True
-      )
-      return self.weighted_terms(terms, self._kl_weight())
-    return self.weighted_terms(self.distribution.elbo_terms(x), self._beta)
+    if seed is None:
+      return self.weighted_terms(self.distribution.elbo_terms(x), self._beta)
+    terms = self.distribution.elbo_terms(x, seed=seed, training=True)
+    return self.weighted_terms(terms, self._kl_weight())
 
   def _kl_weight(self):
     if not self._warmup_steps:
