@@ -153,7 +153,7 @@ def _run(*arguments, cwd, status=0):
   return result
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_from_a_folder_to_scores_with_a_kill_on_the_way(tmp_path):
   """The worked example of docs/command_line.md, in small."""
   write_pictures(tmp_path / 'photos', 'sample_photographs/train', 0, 120)

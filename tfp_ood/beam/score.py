@@ -66,8 +66,8 @@ class Score(beam.PTransform):
 
     Returns:
       `'scores'`, with `record` (the name), `score` (larger = more
-      out-of-distribution) and `p_value` (NaN if the score is), and `'damaged'`, with `record` and
-      `reason`.
+      out-of-distribution) and `p_value` (NaN if the score is), and `'damaged'`, with
+      `record` and `reason`.
 
     Raises:
       ValueError: if there is no such detector.

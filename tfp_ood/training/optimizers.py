@@ -41,9 +41,10 @@ def adam(
   Args:
     learning_rate: Python `float`, the rate after the warm-up, or a schedule.
     warmup_steps: Python `int`, over how many steps the rate rises linearly.
-      Deep flows need some, 100 say: Adam's first steps move all weights of the
-      couplings, which start at zero, by the full rate and in concert, and the
-      scales of many steps multiply; without a warm-up that can end in NaN.
+      Flows of networks of your own may need some, 100 say: Adam's first steps move
+      all weights of the couplings by the full rate and in concert, and the scales
+      of many steps multiply, which can end in NaN. `CouplingNetwork` sees to it
+      that they need none.
     global_clipnorm: Python `float`; if given, gradients are scaled so that their
       norm over all variables is at most this. The loss is in bits per dimension.
     ema_momentum: Python `float` below 1; if given, Keras keeps an exponential

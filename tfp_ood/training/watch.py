@@ -8,7 +8,6 @@ import numpy as np
 import tf_keras
 
 from tfp_ood._batches import images_of
-from tfp_ood._one_trace import OneTrace
 from tfp_ood.stats.metrics.ranking_metrics import auroc
 from tfp_ood.stats.statistics import Statistics
 
@@ -57,13 +56,12 @@ class Watch(tf_keras.callbacks.Callback):
     self._in_distribution = in_distribution
     self._out_of_distribution = out_of_distribution
     self._start = None
-    statistics = Statistics(distribution)
+    self._statistics = Statistics(distribution)
     names = dict.fromkeys(n for s in scores.values() for n in s.statistics)
-    if 'log_prob' in names and 'bits_per_dim' in statistics.names:
+    if 'log_prob' in names and 'bits_per_dim' in self._statistics.names:
       names['bits_per_dim'] = None
-    statistics.check_names(names)
+    self._statistics.check_names(names)
     self._names = names
-    self._statistics = OneTrace(lambda x: statistics(x, names))
 
   def on_epoch_begin(self, epoch, logs=None):
     """Starts the clock."""
@@ -84,7 +82,7 @@ class Watch(tf_keras.callbacks.Callback):
         )
 
   def _values(self, dataset):
-    parts = [self._statistics(x) for x in map(images_of, dataset)]
+    parts = [self._statistics(x, self._names) for x in map(images_of, dataset)]
     return {
       name: np.concatenate([part[name] for part in parts])
       for name in self._names
