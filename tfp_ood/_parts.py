@@ -43,7 +43,7 @@ def divide_batches(num_parts=None):
       tfp_ood.training.divide_batches()
   """
   if num_parts is None:
-    num_parts = len(os.sched_getaffinity(0))
+    num_parts = _num_cores()
   if num_parts < 1 or int(num_parts) != num_parts:
     raise ValueError(
       'divide_batches: `num_parts` must be a positive whole number, got '
@@ -122,6 +122,13 @@ def in_threads(function, count, batch):
   parts = [batch[start:end] for start, end in itertools.pairwise(ends)]
   results = list(_threads(count).map(function, parts))
   return tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *results)
+
+
+def _num_cores():
+  # Not every system says which of its cores are for this process.
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count()
 
 
 @functools.cache

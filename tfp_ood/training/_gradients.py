@@ -4,7 +4,7 @@
 
 import tensorflow as tf
 
-__all__ = ['norm_over_replicas', 'zero_if']
+__all__ = ['norm_over_replicas', 'sum_of_parts', 'zero_if']
 
 
 def norm_over_replicas(gradients):
@@ -21,6 +21,19 @@ def norm_over_replicas(gradients):
   if replica.num_replicas_in_sync == 1:
     return norm
   return replica.all_reduce(tf.distribute.ReduceOp.SUM, norm)
+
+
+def sum_of_parts(gradients):
+  """Returns the gradient by one variable of a batch, from those of its parts.
+
+  Args:
+    gradients: list of `Tensor`s or `tf.IndexedSlices`; of `None` where the variable
+      has none.
+
+  Returns:
+    `Tensor` or `None`.
+  """
+  return None if gradients[0] is None else tf.add_n(gradients)
 
 
 def zero_if(condition, gradients):

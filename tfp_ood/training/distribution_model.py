@@ -324,10 +324,7 @@ class DistributionModel(tf_keras.Model):
     )
     gradients, measures = zip(*parts, strict=True)
     return (
-      [
-        None if values[0] is None else tf.add_n(values)
-        for values in zip(*gradients, strict=True)
-      ],
+      [_gradients.sum_of_parts(of) for of in zip(*gradients, strict=True)],
       tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *measures),
     )
 
