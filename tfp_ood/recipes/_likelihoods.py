@@ -10,32 +10,12 @@ from tfp_ood.recipes.recipe import Setting, SettingError
 __all__ = [
   'EVALUATION_SETTINGS',
   'SCORES',
-  'TRAINING_SETTINGS',
   'names_of_scores',
   'train',
   'train_with_others',
+  'training_settings',
 ]
 
-TRAINING_SETTINGS = {
-  'batch_size': Setting(64, 'Examples of a training step.'),
-  'learning_rate': Setting(
-    1e-3, "Adam's rate, after a warm-up; minutes end with a rate of zero."
-  ),
-  'mirror': Setting(False, 'Whether to mirror every other training image.'),
-  'train_minutes': Setting(
-    (1.0, 30.0, 0.0), 'Minutes of training.', minimum=0, instead_of='epochs'
-  ),
-  'epochs': Setting(
-    (0, 0, 250),
-    'Epochs of training, in the place of minutes.',
-    minimum=0,
-    instead_of='train_minutes',
-  ),
-  'precision': Setting(
-    'float32', 'Of the convolutions.', choices=('float32', 'bfloat16')
-  ),
-  'seed': Setting(0, 'Seed of weights, data order and noise.'),
-}
 SCORES = {
   'negative_log_likelihood': stats.NegativeLogLikelihood,
   'typicality': stats.Typicality,
@@ -68,6 +48,36 @@ EVALUATION_SETTINGS = {
 _MAX_SKIPPED_STEPS = 10
 _NUM_VALIDATION = 1_000
 _WARMUP_STEPS = 100
+
+
+def training_settings(batch_size=64, learning_rate=1e-3):
+  """Returns the settings of training, by name, with these defaults.
+
+  Args:
+    batch_size: Python `int`, or a tuple of those of the presets.
+    learning_rate: Python `float`, or a tuple of those of the presets.
+  """
+  return {
+    'batch_size': Setting(batch_size, 'Examples of a training step.'),
+    'learning_rate': Setting(
+      learning_rate,
+      "Adam's rate, after a warm-up; minutes end with a rate of zero.",
+    ),
+    'mirror': Setting(False, 'Whether to mirror every other training image.'),
+    'train_minutes': Setting(
+      (1.0, 30.0, 0.0), 'Minutes of training.', minimum=0, instead_of='epochs'
+    ),
+    'epochs': Setting(
+      (0, 0, 250),
+      'Epochs of training, in the place of minutes.',
+      minimum=0,
+      instead_of='train_minutes',
+    ),
+    'precision': Setting(
+      'float32', 'Of the convolutions.', choices=('float32', 'bfloat16')
+    ),
+    'seed': Setting(0, 'Seed of weights, data order and noise.'),
+  }
 
 
 def names_of_scores(run):
