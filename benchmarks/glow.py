@@ -10,12 +10,13 @@ time matters. XLA on or off is a setting, and so is whether TensorFlow divides o
 among the cores or we divide batches; each side is quoted at its best.
 
 The limit is what the convolutions of the couplings' networks take alone, in the same
-precision and run: `limit` in the table is our speed as a share of theirs.
+precision and run: the table has our speed as a share of theirs.
 """
 
 import argparse
 import functools
 import json
+import math
 import os
 import resource
 import subprocess
@@ -161,7 +162,9 @@ def compare_speed(xla_timeout, **settings):
   """Prints the table of speed, each side at its best setting."""
   measure = functools.partial(run, 'speed', **settings)
   low = {'precision': 'bfloat16'}
-  divided = {'num_parts': os.cpu_count()}
+  # Parts of one size: the cores, or as many of them as divide the batch.
+  num_parts = math.gcd(settings['batch_size'], len(os.sched_getaffinity(0)))
+  divided = {'num_parts': num_parts}
   results = {
     'tfp': [
       measure('tfp'),
@@ -187,13 +190,19 @@ def compare_speed(xla_timeout, **settings):
       measure('convolutions', **low, **divided),
     ],
   }
-  peer = [result for result in results['tfp'] if result is not None]
+  results, limits = (
+    {
+      side: [r for r in found if r is not None]
+      for side, found in by_side.items()
+    }
+    for by_side in (results, limits)
+  )
   for key, better in (
     ('first_gradient_seconds', min),
     ('training_images_per_second', max),
     ('log_prob_images_per_second', max),
   ):
-    reference = better(result[key] for result in peer)
+    reference = better(result[key] for result in results['tfp'])
     for side in ('ours', 'ours bfloat16'):
       value = better(result[key] for result in results[side])
       line = (

@@ -21,6 +21,7 @@ step.
 
 import argparse
 import json
+import math
 import os
 import resource
 import statistics
@@ -131,7 +132,9 @@ def compare(sides, repeats, divide):
   for side in sides:
     results[side] = _measure_apart(side, repeats)
     if divide:
-      divided = _measure_apart(side, repeats, num_parts=os.cpu_count())
+      # Parts of one size: the cores, or as many of them as divide the batch.
+      num_parts = math.gcd(_BATCH_SIZE, len(os.sched_getaffinity(0)))
+      divided = _measure_apart(side, repeats, num_parts)
       for key, better in _BETTER.items():
         results[side][key] = better(results[side][key], divided[key])
   theirs = results['tfp']

@@ -74,11 +74,12 @@ _SHARD_FILES = flags.DEFINE_bool(
   'Let each worker of --strategy=multi_worker train on record files of its own, '
   'rather than read all and keep its share of each batch.',
 )
-_DIVIDE_BATCHES = flags.DEFINE_bool(
-  'divide_batches',
-  False,
-  'Let each core of a CPU compute a part of every batch, which is faster than a '
-  'part of every operation. Noise in training is then other noise.',
+_NUM_PARTS = flags.DEFINE_integer(
+  'num_parts',
+  1,
+  'With the number of cores, each computes a part of every batch, which is faster '
+  'than a part of every operation. Noise in training is then other noise.',
+  lower_bound=1,
 )
 _TENSORBOARD = flags.DEFINE_bool(
   'tensorboard',
@@ -112,8 +113,8 @@ def main(argv, data):
     raise app.UsageError(f'Unknown arguments: {argv[1:]}.')
   # TensorFlow reports every file that it writes.
   logging.set_verbosity(logging.WARNING)
-  if _DIVIDE_BATCHES.value:
-    tfp_ood.training.divide_batches()
+  if _NUM_PARTS.value > 1:
+    tfp_ood.training.divide_batches(_NUM_PARTS.value)
   model, data_kind = _MODEL.value, _DATA.value
   in_distribution, others = data[data_kind]
   in_distribution = _IN_DISTRIBUTION.value or in_distribution

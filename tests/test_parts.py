@@ -59,6 +59,17 @@ def test_an_error_of_a_part_is_raised():
     _parts.in_threads(function, 2, tf.range(4))
 
 
+def test_a_function_that_is_divided_may_call_one_that_is():
+  def inner(x):
+    return x + 1
+
+  def outer(x):
+    return 2 * _parts.in_threads(inner, 2, x)
+
+  result = _parts.in_threads(outer, 2, tf.range(8))
+  np.testing.assert_array_equal(result, 2 * (tf.range(8) + 1))
+
+
 def test_a_graph_is_called_of_parts_and_traced_once(monkeypatch):
   monkeypatch.setattr(_parts, '_DIVISION', [3])
   traces = []
@@ -80,7 +91,7 @@ def test_too_late_to_divide_is_an_error():
   assert _parts.num_parts() == 1
 
 
-@pytest.mark.parametrize('number', [0, -1, 1.5])
+@pytest.mark.parametrize('number', [0, -1, 1.5, 2.0])
 def test_numbers_of_parts_that_are_none_are_refused(number):
   with pytest.raises(ValueError, match='positive whole number'):
     training.divide_batches(number)

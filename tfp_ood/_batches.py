@@ -51,7 +51,7 @@ def with_one_more_if_empty(function, *batches):
   Args:
     function: callable from the batches to nested `Tensor`s whose first axis is
       the examples.
-    *batches: `Tensor`s of shape `[batch, ...]`, of the same examples.
+    *batches: nests of `Tensor`s of shape `[batch, ...]`, of the same examples.
 
   Returns:
     What `function` returns for the batches.
@@ -61,7 +61,7 @@ def with_one_more_if_empty(function, *batches):
   >>> with_one_more_if_empty(lambda x: 2 * x, tf.zeros([0, 3])).shape
   TensorShape([0, 3])
   """
-  count = tf.shape(batches[0])[0]
+  count = tf.shape(tf.nest.flatten(batches)[0])[0]
 
   def fill(batch):
     one_or_none = tf.zeros(
@@ -70,5 +70,5 @@ def with_one_more_if_empty(function, *batches):
     )
     return tf.concat([batch, one_or_none], axis=0)
 
-  results = function(*map(fill, batches))
+  results = function(*tf.nest.map_structure(fill, batches))
   return tf.nest.map_structure(lambda result: result[:count], results)

@@ -3,8 +3,8 @@
 """Batches that the cores of a CPU divide among themselves."""
 
 import concurrent.futures
-import functools
 import itertools
+import numbers
 import os
 
 import tensorflow as tf
@@ -20,14 +20,17 @@ def divide_batches(num_parts=None):
 
   TensorFlow computes one operation after the other and divides each among all
   cores, which wait for one another at its end. Where operations are small that
-  costs more than it gains. After this call, an operation has one core, and batches
-  are divided instead: by `DistributionModel.fit`, which adds up the gradients of
-  the parts, and by whatever scores (`Detector`, `Statistics`, `evaluation`). On a
-  machine without a GPU a flow trains and scores up to 1.8 times as fast.
+  costs more than it gains. After this call an operation has one core, and batches
+  are divided instead: by the methods of `DistributionModel`, which adds up the
+  gradients of the parts, and by whatever scores (`Detector`, `Statistics`,
+  `evaluation`). It is for machines without a GPU; docs/results/speed.md has what it
+  brings.
 
-  Scores are the same. In training, each part draws noise of its own, and layers
-  that normalize by the batch see a part alone, as they do on a replica of a
-  `tf.distribute` strategy; with several replicas, training divides no further.
+  Scores are the same, but have no gradient. In training each part draws noise of its
+  own: the same seed gives other noise with another number of parts. A model that
+  normalizes by the batch is refused, as a part is not the batch. What divides nothing
+  has one core: a strategy with several replicas, which has its own way,
+  `SoftIntrospectiveModel`, and a model compiled with `run_eagerly`.
 
   Args:
     num_parts: positive Python `int`. Default: the number of cores that the process
@@ -44,7 +47,7 @@ def divide_batches(num_parts=None):
   """
   if num_parts is None:
     num_parts = _num_cores()
-  if num_parts < 1 or int(num_parts) != num_parts:
+  if not isinstance(num_parts, numbers.Integral) or num_parts < 1:
     raise ValueError(
       'divide_batches: `num_parts` must be a positive whole number, got '
       f'{num_parts}.'
@@ -57,7 +60,7 @@ def divide_batches(num_parts=None):
       'divide_batches: TensorFlow has started to compute, with threads that it '
       'cannot change any more. Call this before anything that makes a tensor.'
     ) from error
-  _DIVISION[:] = [num_parts]
+  _DIVISION[:] = [int(num_parts)]
 
 
 def num_parts():
@@ -120,7 +123,9 @@ def in_threads(function, count, batch):
     return function(batch)
   ends = [len(batch) * number // count for number in range(count + 1)]
   parts = [batch[start:end] for start, end in itertools.pairwise(ends)]
-  results = list(_threads(count).map(function, parts))
+  # Of this call alone: the function may call another that is divided, too.
+  with concurrent.futures.ThreadPoolExecutor(count) as threads:
+    results = list(threads.map(function, parts))
   return tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *results)
 
 
@@ -129,8 +134,3 @@ def _num_cores():
   if hasattr(os, 'sched_getaffinity'):
     return len(os.sched_getaffinity(0))
   return os.cpu_count()
-
-
-@functools.cache
-def _threads(count):
-  return concurrent.futures.ThreadPoolExecutor(count)

@@ -182,7 +182,7 @@ def _make_reader_files(folder):
       pixels = generator.integers(0, 256, [32, 40, 3], np.uint8)
       Image.fromarray(pixels).save(folder / name / f'{number}.png')
   (folder / 'new_photos' / 'damaged.png').write_text('no image')
-  for name in ('genomes', 'other_genomes'):
+  for name in ('genomes', 'other_genomes', 'validation_genomes'):
     (folder / name).mkdir()
     for genome in ('one', 'two'):
       bases = ''.join(generator.choice(list('ACGT'), 5000))

@@ -9,7 +9,7 @@ import tensorflow_probability as tfp
 import tf_keras
 from conformance import classifier_registry as registry
 
-from tfp_ood import networks
+from tfp_ood import _parts, networks
 
 layers = tf_keras.layers
 
@@ -358,3 +358,12 @@ def test_wrapped_normalizations_and_virtual_batches_are_refused():
   network = tf_keras.Sequential([layers.Input(_SHAPE), virtual])
   with pytest.raises(ValueError, match='layer ghost .*`virtual_batch_size`'):
     networks.with_batch_statistics(network)
+
+
+def test_a_part_of_a_batch_is_not_normalized_by(monkeypatch):
+  monkeypatch.setattr(_parts, '_DIVISION', [2])
+  network = _NETWORKS['encoder'](layers.BatchNormalization)
+  adapted = networks.with_batch_statistics(network)
+  adapted(_images(), training=True)
+  with pytest.raises(ValueError, match='without `divide_batches`'):
+    adapted(_images())

@@ -372,6 +372,45 @@ def test_parts_of_a_batch_train_as_the_whole(monkeypatch, num_parts):
   )
 
 
+def test_parts_are_evaluated_and_predicted_as_the_whole(monkeypatch):
+  model = helpers.compiled(_unit_normal()[0], run_eagerly=False)
+  x = np.random.default_rng(0).normal(size=[5, 2]).astype(np.float32)
+  loss = model.evaluate(x, batch_size=3, verbose=0)
+  log_prob = model.predict(x, batch_size=3, verbose=0)
+  monkeypatch.setattr(_parts, '_DIVISION', [2])
+  model = helpers.compiled(model.distribution, run_eagerly=False)
+  divided = model.evaluate(x, batch_size=3, verbose=0)
+  np.testing.assert_allclose(divided, loss, rtol=1e-6)
+  divided = model.predict(x, batch_size=3, verbose=0)
+  np.testing.assert_allclose(divided, log_prob, rtol=1e-6)
+
+
+def test_labels_that_are_nests_are_divided(monkeypatch):
+  monkeypatch.setattr(_parts, '_DIVISION', [3])
+
+  class ByNest(tfp_ood.training.DistributionModel):
+    measure_names = ('first',)
+
+    def example_losses(self, x, y, seed):
+      return -self.call(x) + 0.0 * y['b'][:, 0], {'first': y['a']}
+
+  model = ByNest(_unit_normal()[0])
+  model.compile('sgd')
+  y = {'a': np.array([1.0, 3.0], np.float32), 'b': np.ones([2, 4], np.float32)}
+  dataset = tf.data.Dataset.from_tensors((np.ones([2, 2], np.float32), y))
+  assert model.fit(dataset, verbose=0).history['first'] == [2.0]
+
+
+def test_a_model_that_normalizes_by_the_batch_is_not_divided(monkeypatch):
+  monkeypatch.setattr(_parts, '_DIVISION', [2])
+  network = tf_keras.Sequential(
+    [tf_keras.Input([3]), tf_keras.layers.BatchNormalization()]
+  )
+  model = helpers.compiled(helpers.Energy(network), run_eagerly=False)
+  with pytest.raises(ValueError, match='without `divide_batches`'):
+    model.fit(np.ones([4, 3], np.float32), verbose=0)
+
+
 def test_each_part_of_a_batch_has_noise_of_its_own(monkeypatch):
   monkeypatch.setattr(_parts, '_DIVISION', [2])
 

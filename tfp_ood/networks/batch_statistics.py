@@ -5,6 +5,7 @@
 import tensorflow as tf
 import tf_keras
 
+from tfp_ood._parts import num_parts
 from tfp_ood.networks import _keras_nodes
 from tfp_ood.networks._batch_normalization import (
   batch_moments,
@@ -90,6 +91,11 @@ class _WithBatchStatistics(tf_keras.Model):
     """Computes the outputs of the network."""
     if training:
       return self._network(inputs, training=True)
+    if num_parts() > 1:
+      raise ValueError(
+        f'The network {self.name} normalizes by the batch, of which each core has a '
+        'part only. Use it without `divide_batches`.'
+      )
     return _evaluate(self._network, inputs)
 
 

@@ -23,7 +23,7 @@ _SETTINGS = {
   'num_levels': Setting(3, 'Scales of the flow; images of 28 x 28 have 2.'),
   'num_steps': Setting((4, 8, 32), 'Steps of each scale.'),
   'hidden_channels': Setting((32, 128, 512), 'Width of the coupling networks.'),
-  # As measured in ten minutes of CIFAR-10; docs/results/speed.md has how.
+  # As measured in ten minutes of CIFAR-10; docs/results/README.md has how.
   **_likelihoods.training_settings((64, 32, 64), (1e-3, 5e-3, 1e-3)),
 }
 _SCORES = _likelihoods.SCORES | {

@@ -24,16 +24,21 @@ def norm_over_replicas(gradients):
 
 
 def sum_of_parts(gradients):
-  """Returns the gradient by one variable of a batch, from those of its parts.
+  """Returns the gradients of a batch, from those of its parts.
 
   Args:
-    gradients: list of `Tensor`s or `tf.IndexedSlices`; of `None` where the variable
-      has none.
+    gradients: for each part, a list of `Tensor`s or `tf.IndexedSlices`, and of `None`
+      where there is no gradient.
 
   Returns:
-    `Tensor` or `None`.
+    List of the same form.
   """
-  return None if gradients[0] is None else tf.add_n(gradients)
+  if len(gradients) == 1:
+    return gradients[0]
+  return [
+    None if of_parts[0] is None else tf.add_n(of_parts)
+    for of_parts in zip(*gradients, strict=True)
+  ]
 
 
 def zero_if(condition, gradients):

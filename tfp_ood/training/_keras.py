@@ -12,6 +12,7 @@ from tfp_ood.networks.tracking import keras_layers
 __all__ = [
   'check_constraints',
   'check_no_activity_regularizers',
+  'check_no_batch_normalization',
   'check_optimizer',
   'check_weights_format',
   'regularization_loss',
@@ -19,6 +20,10 @@ __all__ = [
 ]
 
 _LAYERS = tf_keras.layers.Layer, keras.Layer
+_BATCH_NORMALIZATIONS = (
+  tf_keras.layers.BatchNormalization,
+  keras.layers.BatchNormalization,
+)
 _LAYERS_ALONE = '.h5', '.hdf5', '.keras'
 
 
@@ -52,6 +57,22 @@ def check_constraints(module, owner):
         raise ValueError(
           f'{owner}: the weight {weight.path} of a Keras 3 layer has a constraint, '
           'which would not be applied. Take a layer of tf_keras.'
+        )
+
+
+def check_no_batch_normalization(module, owner):
+  """Raises `ValueError` if a layer normalizes by a batch that is divided.
+
+  Args:
+    module: `tf.Module`, such as a distribution.
+    owner: Python `str`, what the message starts with.
+  """
+  for outermost in keras_layers(module):
+    for layer in (outermost, *inner_layers(outermost)):
+      if isinstance(layer, _BATCH_NORMALIZATIONS):
+        raise ValueError(
+          f'{owner}: the layer {layer.name} normalizes by the batch, of which each '
+          'core has a part only. Train this model without `divide_batches`.'
         )
 
 

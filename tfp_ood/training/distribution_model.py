@@ -188,6 +188,10 @@ class DistributionModel(tf_keras.Model):
         `sample_weight` without labels, which Keras would leave out.
     """
     check_backups(kwargs.get('callbacks'))
+    if self._is_divided():
+      _keras.check_no_batch_normalization(
+        self.distribution, f'{type(self).__name__}.fit'
+      )
     if y is None and kwargs.get('sample_weight') is not None:
       raise ValueError(
         f'{type(self).__name__}.fit: Keras leaves `sample_weight` out where there '
@@ -278,59 +282,73 @@ class DistributionModel(tf_keras.Model):
   def train_step(self, data):
     """One step down the gradient of the mean loss."""
     variables = self.trainable_variables
-    gradients, measures = self._gradients_and_measures(data, variables)
+    seed, size = self.fresh_seed(), tf.shape(images_of(data))[0]
+
+    def gradients_and_measures(number, x, y, weights):
+      with tf.GradientTape() as tape:
+        losses, measures = self._measure(x, y, self._seed_of_part(seed, number))
+        loss = self._objective(losses, weights, self.distribution)
+        loss *= self._share(x, size, loss.dtype)
+      return tape.gradient(loss, variables), measures
+
+    gradients, measures = zip(
+      *self._of_parts(gradients_and_measures, data), strict=True
+    )
+    gradients = _gradients.sum_of_parts(gradients)
     weight = None
     if self._max_skipped_steps:
       gradients, weight = self._skip_unless_finite(gradients)
     self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-    return self._record(measures, weight)
+    return self._record(_joined(measures), weight)
 
   def test_step(self, data):
     """Measures one batch."""
-    x, y, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
-    _, measures = self._measure(x, y, seed=None)
-    return self._record(measures)
+
+    def measures(number, x, y, weights):
+      del number, weights
+      return self._measure(x, y, seed=None)[1]
+
+    return self._record(_joined(self._of_parts(measures, data)))
 
   def predict_step(self, data):
     """Returns what `call` does for one batch."""
-    return self(images_of(data))
+    return _joined(self._of_parts(lambda number, x, *_: self(x), data))
 
-  def _gradients_and_measures(self, data, variables):
-    """Differentiates what is minimized, of a replica's share of a batch."""
+  def _of_parts(self, function, data):
+    """Returns what a function returns of each part of a batch, a list.
+
+    Args:
+      function: callable of the number of the part, its examples, their labels and
+        their weights.
+      data: the batch, as Keras has it.
+    """
     x, y, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
-    seed = self.fresh_seed()
-
-    def of_part(x, y, weights, seed, share):
-      with tf.GradientTape() as tape:
-        losses, measures = self._measure(x, y, seed)
-        loss = self._objective(losses, weights, self.distribution)
-        loss *= tf.cast(share, loss.dtype)
-      return tape.gradient(loss, variables), measures
-
     if not self._is_divided():
-      return of_part(x, y, weights, seed, share=1.0)
-    size = tf.shape(x)[0]
+      return [function(0, x, y, weights)]
     given = {'x': x, 'y': y, 'weights': weights}
-    parts = in_parts(
-      lambda number, part: of_part(
-        part['x'],
-        part.get('y'),
-        part.get('weights'),
-        tf.random.experimental.stateless_fold_in(seed, number),
-        tf.shape(part['x'])[0] / size,
+    return in_parts(
+      lambda number, part: function(
+        number, part['x'], part.get('y'), part.get('weights')
       ),
       num_parts(),
       {key: value for key, value in given.items() if value is not None},
     )
-    gradients, measures = zip(*parts, strict=True)
-    return (
-      [_gradients.sum_of_parts(of) for of in zip(*gradients, strict=True)],
-      tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *measures),
-    )
 
   def _is_divided(self):
-    return num_parts() > 1 and (
-      self.distribute_strategy.num_replicas_in_sync == 1
+    is_one_replica = self.distribute_strategy.num_replicas_in_sync == 1
+    return num_parts() > 1 and is_one_replica and not self.run_eagerly
+
+  def _seed_of_part(self, seed, number):
+    if not self._is_divided():
+      return seed
+    return tf.random.experimental.stateless_fold_in(seed, number)
+
+  def _share(self, x, size, dtype):
+    """Returns the share of a part in the mean over a replica's examples."""
+    if not self._is_divided():
+      return tf.ones([], dtype)
+    return tf.math.divide_no_nan(
+      tf.cast(tf.shape(x)[0], dtype), tf.cast(size, dtype)
     )
 
   def _measure(self, x, y, seed):
@@ -399,6 +417,13 @@ class DistributionModel(tf_keras.Model):
   def _is_skipped(self, norm):
     may_skip = self._skipped_in_a_row < self._max_skipped_steps
     return ~tf.math.is_finite(norm) & may_skip
+
+
+def _joined(parts):
+  """Puts what is known of the examples of parts of a batch together."""
+  if len(parts) == 1:
+    return parts[0]
+  return tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *parts)
 
 
 def _first_batches(data, num_batches):
