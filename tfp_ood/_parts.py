@@ -44,6 +44,16 @@ def divide_batches(num_parts=None):
 
       import tfp_ood
       tfp_ood.training.divide_batches()
+
+  Once there is a tensor, it is too late:
+
+  >>> import tensorflow as tf
+  >>> import tfp_ood
+  >>> x = tf.zeros([3])
+  >>> tfp_ood.training.divide_batches(2)
+  Traceback (most recent call last):
+  ...
+  RuntimeError: divide_batches: TensorFlow has started to compute, ...
   """
   if num_parts is None:
     num_parts = _num_cores()
