@@ -435,6 +435,7 @@ def _workers(tmp_path_factory):
   return processes.reports(folder, workers)
 
 
+@pytest.mark.exhaustive
 def test_fit_initializes_workers_alike_from_all_data(workers):
   for report in workers:
     assert report['num_replicas'] == 2
@@ -442,6 +443,7 @@ def test_fit_initializes_workers_alike_from_all_data(workers):
   assert workers[0]['initialized'] == workers[1]['initialized']
 
 
+@pytest.mark.exhaustive
 def test_workers_end_with_the_same_weights(workers):
   first, second = workers
   assert first['weights'] == second['weights']
@@ -451,12 +453,14 @@ def test_workers_end_with_the_same_weights(workers):
   assert first['log_prob'] == second['log_prob']
 
 
+@pytest.mark.exhaustive
 def test_workers_evaluate_together(workers):
   first, second = (report['evaluate'] for report in workers)
   assert first == second
   assert np.isfinite(first['bits_per_dim'])
 
 
+@pytest.mark.exhaustive
 def test_only_the_chief_writes_what_was_trained(workers):
   chief, other = workers
   assert chief['files'] == [
