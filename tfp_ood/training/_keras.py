@@ -67,13 +67,12 @@ def check_no_batch_normalization(module, owner):
     module: `tf.Module`, such as a distribution.
     owner: Python `str`, what the message starts with.
   """
-  for outermost in keras_layers(module):
-    for layer in (outermost, *inner_layers(outermost)):
-      if isinstance(layer, _BATCH_NORMALIZATIONS):
-        raise ValueError(
-          f'{owner}: the layer {layer.name} normalizes by the batch, of which each '
-          'core has a part only. Train this model without `divide_batches`.'
-        )
+  for layer in _all_layers(module):
+    if isinstance(layer, _BATCH_NORMALIZATIONS):
+      raise ValueError(
+        f'{owner}: the layer {layer.name} normalizes by the batch, of which each '
+        'core has a part only. Train this model without `divide_batches`.'
+      )
 
 
 def check_no_activity_regularizers(module, owner):
@@ -83,13 +82,21 @@ def check_no_activity_regularizers(module, owner):
     module: `tf.Module`, such as a distribution.
     owner: Python `str`, what the message starts with.
   """
-  for outermost in keras_layers(module):
-    for layer in (outermost, *inner_layers(outermost)):
-      if getattr(layer, 'activity_regularizer', None) is not None:
-        raise ValueError(
-          f'{owner}: the layer {layer.name} has an activity regularizer, which '
-          'cannot be applied here. Regularize its weights instead.'
-        )
+  for layer in _all_layers(module):
+    if getattr(layer, 'activity_regularizer', None) is not None:
+      raise ValueError(
+        f'{owner}: the layer {layer.name} has an activity regularizer, which '
+        'cannot be applied here. Regularize its weights instead.'
+      )
+
+
+def _all_layers(module):
+  """Lists the Keras layers of a module, and those inside of them."""
+  return [
+    layer
+    for outermost in keras_layers(module)
+    for layer in (outermost, *inner_layers(outermost))
+  ]
 
 
 def check_weights_format(path, save_format, owner):
