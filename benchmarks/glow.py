@@ -190,27 +190,24 @@ def compare_speed(xla_timeout, **settings):
       measure('convolutions', **low, **divided),
     ],
   }
-  results, limits = (
-    {
-      side: [r for r in found if r is not None]
-      for side, found in by_side.items()
-    }
-    for by_side in (results, limits)
-  )
+
+  def best(found, key, better):
+    return better(result[key] for result in found if result is not None)
+
   for key, better in (
     ('first_gradient_seconds', min),
     ('training_images_per_second', max),
     ('log_prob_images_per_second', max),
   ):
-    reference = better(result[key] for result in results['tfp'])
+    reference = best(results['tfp'], key, better)
     for side in ('ours', 'ours bfloat16'):
-      value = better(result[key] for result in results[side])
+      value = best(results[side], key, better)
       line = (
         f'{key:30} {side:14} {value:8.2f}  tfp {reference:8.2f}  '
         f'ratio {value / reference:.3f}'
       )
       if better is max:
-        limit = max(result[key] for result in limits[side])
+        limit = best(limits[side], key, max)
         line += f'  of the limit {value / limit:.3f}'
       print(line)
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 __all__ = ['divide_batches', 'in_parts', 'in_threads', 'num_parts']
 
-# How many parts there are, or nothing.
-_DIVISION = []
+# How many parts there are.
+_DIVISION = [1]
 
 
 def divide_batches(num_parts=None):
@@ -70,12 +70,12 @@ def divide_batches(num_parts=None):
       'divide_batches: TensorFlow has started to compute, with threads that it '
       'cannot change any more. Call this before anything that makes a tensor.'
     ) from error
-  _DIVISION[:] = [int(num_parts)]
+  _DIVISION[0] = int(num_parts)
 
 
 def num_parts():
   """Returns into how many parts to divide a batch, 1 by default."""
-  return _DIVISION[0] if _DIVISION else 1
+  return _DIVISION[0]
 
 
 def in_parts(function, count, batches):

@@ -401,11 +401,18 @@ def test_labels_that_are_nests_are_divided(monkeypatch):
   assert model.fit(dataset, verbose=0).history['first'] == [2.0]
 
 
-def test_a_model_that_normalizes_by_the_batch_is_not_divided(monkeypatch):
+@pytest.mark.parametrize(
+  'normalization',
+  [
+    tf_keras.layers.BatchNormalization,
+    tf_keras.layers.experimental.SyncBatchNormalization,
+  ],
+)
+def test_a_model_that_normalizes_by_the_batch_is_not_divided(
+  monkeypatch, normalization
+):
   monkeypatch.setattr(_parts, '_DIVISION', [2])
-  network = tf_keras.Sequential(
-    [tf_keras.Input([3]), tf_keras.layers.BatchNormalization()]
-  )
+  network = tf_keras.Sequential([tf_keras.Input([3]), normalization()])
   model = helpers.compiled(helpers.Energy(network), run_eagerly=False)
   with pytest.raises(ValueError, match='without `divide_batches`'):
     model.fit(np.ones([4, 3], np.float32), verbose=0)

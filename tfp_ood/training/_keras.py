@@ -22,6 +22,7 @@ __all__ = [
 _LAYERS = tf_keras.layers.Layer, keras.Layer
 _BATCH_NORMALIZATIONS = (
   tf_keras.layers.BatchNormalization,
+  tf_keras.layers.experimental.SyncBatchNormalization,
   keras.layers.BatchNormalization,
 )
 _LAYERS_ALONE = '.h5', '.hdf5', '.keras'
