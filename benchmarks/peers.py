@@ -137,8 +137,6 @@ class PixelCnnModel:
 
   def __init__(self, distribution):
     self.distribution = distribution
-    # TFP's makes its weights at the first call.
-    distribution.log_prob(tf.zeros([1, 28, 28, 1]))
     self.trainable_variables = distribution.trainable_variables
 
   def initialize(self, images):
@@ -163,16 +161,17 @@ def make_pixel_cnn(name, num_blocks, precision, num_components=5):
         compute_dtype=tf.as_dtype(precision),
       )
     )
-  return PixelCnnModel(
-    tfp.distributions.PixelCNN(
-      [28, 28, 1],
-      num_resnet=num_blocks,
-      num_hierarchies=2,
-      num_filters=32,
-      num_logistic_mix=num_components,
-      dropout_p=0.0,
-    )
+  theirs = tfp.distributions.PixelCNN(
+    [28, 28, 1],
+    num_resnet=num_blocks,
+    num_hierarchies=2,
+    num_filters=32,
+    num_logistic_mix=num_components,
+    dropout_p=0.0,
   )
+  # It makes its weights at the first call.
+  theirs.log_prob(tf.zeros([1, 28, 28, 1]))
+  return PixelCnnModel(theirs)
 
 
 def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
@@ -185,7 +184,8 @@ def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
   variables = list(model.trainable_variables)
   optimizer.build(variables)
 
-  @tf.function(jit_compile=jit_compile)
+  # Without AutoGraph, as Keras makes the graphs of its training.
+  @tf.function(jit_compile=jit_compile, autograph=False)
   def gradients(images, seed):
     with tf.GradientTape() as tape:
       loss = tf.reduce_mean(
@@ -195,8 +195,12 @@ def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
       )
     return loss, tape.gradient(loss, variables)
 
-  @tf.function
+  @tf.function(autograph=False)
   def step(images, seed):
+    if num_parts == 1:
+      loss, values = gradients(images, seed)
+      optimizer.apply_gradients(zip(values, variables, strict=True))
+      return loss
     parts = [
       gradients(part, seed + number)
       for number, part in enumerate(tf.split(images, num_parts))
@@ -213,7 +217,9 @@ def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
 
 def make_log_prob(model, jit_compile=False, num_parts=1):
   """Returns `log_prob` as a graph, called of parts of a batch side by side."""
-  log_prob = tf.function(model.log_prob, jit_compile=jit_compile)
+  log_prob = tf.function(
+    model.log_prob, jit_compile=jit_compile, autograph=False
+  )
   threads = concurrent.futures.ThreadPoolExecutor(num_parts)
 
   def of_images(images):

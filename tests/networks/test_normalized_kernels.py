@@ -8,15 +8,18 @@ import tensorflow as tf
 import tf_keras
 
 from tfp_ood import training
-from tfp_ood.networks.normalized_kernels import NormalizedKernels
+from tfp_ood.networks.normalized_kernels import KernelGroup, NormalizedKernels
 
 
 @pytest.mark.parametrize('output_axis', [2, 3])
 def test_lengths_are_as_asked_for(output_axis):
-  kernels = NormalizedKernels(
-    3, [2, 3, 4, 5], output_axis, gain=0.5, seed=1, dtype=tf.float64
-  )
-  for kernel, bias in kernels(tf.float64):
+  groups = {
+    'asked for': KernelGroup(3, (2, 3, 4, 5), output_axis, gain=0.5),
+    'other': KernelGroup(1, (1, 2, 4, 4), gain=2.0),
+  }
+  kernels = NormalizedKernels(groups, seed=1, dtype=tf.float64)
+  pairs = kernels(tf.float64)['asked for']
+  for kernel, bias in pairs:
     lengths = np.linalg.norm(
       np.moveaxis(kernel, output_axis, 0).reshape([bias.shape[0], -1]), axis=1
     )
@@ -24,11 +27,11 @@ def test_lengths_are_as_asked_for(output_axis):
     assert kernel.shape == [2, 3, 4, 5]
     assert not tf.reduce_any(bias != 0)
   # Not three times the same.
-  assert len({float(tf.reduce_sum(k)) for k, _ in kernels(tf.float64)}) == 3
+  assert len({float(tf.reduce_sum(k)) for k, _ in pairs}) == 3
 
 
 def test_weight_decay_is_of_lengths_alone():
-  kernels = NormalizedKernels(2, [1, 1, 3, 3], seed=1)
+  kernels = NormalizedKernels({'one': KernelGroup(2, (1, 1, 3, 3))}, seed=1)
   before = [tf.identity(v) for v in kernels.trainable_variables]
   optimizer = training.adam(0.1, weight_decay=0.5)
   optimizer.build(kernels.trainable_variables)
@@ -42,12 +45,12 @@ def test_weight_decay_is_of_lengths_alone():
 
 
 def test_a_step_turns_kernels_as_far_as_ordinary_ones():
-  kernels = NormalizedKernels(1, [3, 3, 16, 8], seed=1)
+  kernels = NormalizedKernels({'one': KernelGroup(1, (3, 3, 16, 8))}, seed=1)
   optimizer = tf_keras.optimizers.Adam(1e-3)
-  before = tf.reshape(kernels(tf.float32)[0][0], [-1, 8])
+  before = tf.reshape(kernels(tf.float32)['one'][0][0], [-1, 8])
   target = tf.random.stateless_normal(before.shape, [3, 4])
   with tf.GradientTape() as tape:
-    kernel, bias = kernels(tf.float32)[0]
+    kernel, bias = kernels(tf.float32)['one'][0]
     loss = tf.reduce_sum(bias) - tf.reduce_sum(
       tf.reshape(kernel, [-1, 8]) * target
     )
@@ -55,7 +58,7 @@ def test_a_step_turns_kernels_as_far_as_ordinary_ones():
   optimizer.apply_gradients(
     zip(tape.gradient(loss, variables), variables, strict=True)
   )
-  after = tf.reshape(kernels(tf.float32)[0][0], [-1, 8])
+  after = tf.reshape(kernels(tf.float32)['one'][0][0], [-1, 8])
   # Of unit vectors, but for the step of their lengths.
   turned = tf.norm(
     tf.linalg.normalize(after, axis=0)[0] - before, axis=0

@@ -82,3 +82,33 @@ def test_half_precision_between_single_precision():
   assert half.dtype == tf.float32
   np.testing.assert_allclose(half, exact, atol=0.1)
   assert np.abs(half - exact).max() > 0
+
+
+def _loss_and_gradients(network, images):
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(tf.sin(network(images, seed=3)))
+  return loss, tape.gradient(loss, network.trainable_variables)
+
+
+def test_a_graph_computes_the_same():
+  network, images = _network(2, dropout_rate=0.5), _images(2)
+  in_graph = tf.function(_loss_and_gradients)(network, images)
+  eagerly = _loss_and_gradients(network, images)
+  for one, other in zip(
+    tf.nest.flatten(in_graph), tf.nest.flatten(eagerly), strict=True
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_a_deep_network_has_no_more_convolutions_in_its_graph():
+  def num_convolutions(num_blocks):
+    network = PixelCnnNetwork(1, num_filters=2, num_blocks=num_blocks, seed=1)
+    graph = (
+      tf.function(_loss_and_gradients)
+      .get_concrete_function(network, tf.zeros([2, _SIZE, _SIZE, 1]))
+      .graph.as_graph_def()
+    )
+    nodes = [graph.node, *(f.node_def for f in graph.library.function)]
+    return sum(node.op.startswith('Conv2D') for part in nodes for node in part)
+
+  assert num_convolutions(5) == num_convolutions(2)

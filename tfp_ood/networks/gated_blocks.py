@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Residual blocks of gated convolutions."""
 
-import tensorflow as tf
-import tensorflow_probability as tfp
+import functools
+from typing import NamedTuple
 
-from tfp_ood.networks.normalized_kernels import NormalizedKernels
+import tensorflow as tf
+
+from tfp_ood.networks.normalized_kernels import KernelGroup
 from tfp_ood.networks.shifted_convolution import ShiftedConvolution
 
 __all__ = ['GatedBlocks', 'Signal']
@@ -13,7 +15,7 @@ __all__ = ['GatedBlocks', 'Signal']
 _RESIDUAL_GAIN = 0.1
 
 
-class Signal:
+class Signal(NamedTuple):
   """Features, and their activation, computed once for all layers that take it.
 
   Attributes:
@@ -21,16 +23,23 @@ class Signal:
     activation: `Tensor` of twice as many features: of both signs.
   """
 
-  def __init__(self, values):
-    self.values = values
-    self.activation = _elu_of_both_signs(values)
+  values: tf.Tensor
+  activation: tf.Tensor
+
+  @classmethod
+  def of(cls, values):
+    """Returns the signal of features."""
+    return cls(values, _elu_of_both_signs(values))
 
 
-class GatedBlocks(tf.Module):
-  """The weights of like blocks, one after the other.
+class GatedBlocks:
+  """Like blocks, one after the other.
 
   A block adds to its input the output of two convolutions, the second of which is
   gated; between them, it may get features from elsewhere too.
+
+  Attributes:
+    groups: `dict` from `str` to `KernelGroup`, the kernels that the blocks need.
   """
 
   def __init__(
@@ -42,11 +51,9 @@ class GatedBlocks(tf.Module):
     first_row,
     first_column,
     dropout_rate,
-    seed,
-    dtype,
     name,
   ):
-    """Instantiates the weights.
+    """Instantiates the blocks.
 
     Args:
       number: Python `int`, how many blocks.
@@ -56,96 +63,80 @@ class GatedBlocks(tf.Module):
       first_row: Python `int`, of the window; see `ShiftedConvolution`.
       first_column: Python `int`, likewise.
       dropout_rate: Python `float`, of what the second convolution takes.
-      seed: stateless PRNG seed.
-      dtype: floating dtype of the variables.
-      name: Python `str`, the name of the module.
+      name: Python `str`, with which the names of the groups begin.
     """
-    super().__init__(name=name)
+    self._name = name
+    self._number = number
     self._window = (first_row, first_column)
     self._dropout_rate = dropout_rate
-    seeds = tf.unstack(tfp.random.split_seed(seed, n=3))
 
-    def kernels(shape, num_inputs, num_outputs, seed, gain=1.0):
+    def group(shape, num_inputs, num_outputs, gain=1.0):
       # Twice as many inputs: the activation has both signs.
-      return NormalizedKernels(
-        number,
-        [*shape, 2 * num_inputs, num_outputs],
-        gain=gain,
-        seed=seed,
-        dtype=dtype,
-      )
+      shape = (*shape, 2 * num_inputs, num_outputs)
+      return KernelGroup(number, shape, gain=gain)
 
-    self._first = kernels(window_shape, num_filters, num_filters, seeds[0])
-    self._second = kernels(
-      window_shape, num_filters, 2 * num_filters, seeds[1], _RESIDUAL_GAIN
-    )
-    self._skip = None
+    self.groups = {
+      f'{name}_first': group(window_shape, num_filters, num_filters),
+      f'{name}_second': group(
+        window_shape, num_filters, 2 * num_filters, _RESIDUAL_GAIN
+      ),
+    }
     if num_others:
-      self._skip = kernels(
-        [1, 1], num_others * num_filters, num_filters, seeds[2]
+      self.groups[f'{name}_skip'] = group(
+        (1, 1), num_others * num_filters, num_filters
       )
 
-  def layers(self, dtype):
-    """Returns the blocks as functions, of kernels in a dtype, a list."""
-    first, second = self._first(dtype), self._second(dtype)
-    skip = self._skip(dtype) if self._skip else [None] * len(first)
-
-    def convolution(kernels, number, part):
-      name = f'{self.name}_{number}_{part}'
-      return ShiftedConvolution(*kernels[number], *self._window, name=name)
-
-    return [
-      _Block(
-        convolution(first, number, 'first'),
-        convolution(second, number, 'second'),
-        skip[number],
-        self._dropout_rate,
-      )
-      for number in range(len(first))
-    ]
-
-
-class _Block:
-  """One block."""
-
-  def __init__(self, first, second, skip, dropout_rate):
-    self._first, self._second, self._skip = first, second, skip
-    self._dropout_rate = dropout_rate
-
-  def __call__(self, signal, others, steps):
-    """Applies the block.
+  def layers(self, kernels):
+    """Returns the blocks as functions.
 
     Args:
-      signal: `Signal`.
-      others: list of `Signal`s from elsewhere.
-      steps: `WholeImages` or `RowAfterRow`.
+      kernels: `dict` from the names of the groups to pairs of kernel and bias.
 
     Returns:
-      `Signal`.
+      List of functions of a `Signal`, a list of `Signal`s from elsewhere, and
+      `WholeImages` or `RowAfterRow`, that return a `Signal`.
     """
-    hidden = steps.convolve(self._first, signal.activation)
+    no_skip = [None] * self._number
+    of_blocks = zip(
+      kernels[f'{self._name}_first'],
+      kernels[f'{self._name}_second'],
+      kernels.get(f'{self._name}_skip', no_skip),
+      strict=True,
+    )
+    return [
+      functools.partial(self._block, f'{self._name}_{number}', of_block)
+      for number, of_block in enumerate(of_blocks)
+    ]
+
+  def _block(self, name, kernels, signal, others, steps):
+    activations = [other.activation for other in others]
+    return steps.call(self._apply, name, kernels, signal, activations)
+
+  def _apply(self, steps, name, kernels, signal, others):
+    first, second, skip = kernels
+    first, second = (
+      ShiftedConvolution(*pair, *self._window, name=f'{name}_{part}')
+      for part, pair in (('first', first), ('second', second))
+    )
+    hidden = steps.convolve(first, signal.activation)
     if others:
-      kernel, bias = self._skip
+      kernel, bias = skip
       parts = tf.split(kernel, len(others), axis=2)
-      hidden = tf.nn.bias_add(
-        tf.add_n(
-          [
-            hidden,
-            *(
-              tf.nn.conv2d(other.activation, part, 1, 'VALID')
-              for other, part in zip(others, parts, strict=True)
-            ),
-          ]
-        ),
-        bias,
+      skipped = (
+        tf.nn.conv2d(other, part, 1, 'VALID')
+        for other, part in zip(others, parts, strict=True)
       )
+      hidden = tf.nn.bias_add(tf.add_n([hidden, *skipped]), bias)
     hidden = steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
-    values, gates = tf.split(steps.convolve(self._second, hidden), 2, axis=-1)
-    return Signal(signal.values + values * _sigmoid(gates))
+    values, gates = tf.split(steps.convolve(second, hidden), 2, axis=-1)
+    return Signal.of(signal.values + values * _sigmoid(gates))
 
 
 def _elu_of_both_signs(x):
-  return tf.nn.elu(tf.concat([x, -x], axis=-1))
+  # Not by concatenation, whose gradient has six operations for the one of a stack.
+  both = tf.stack([x, -x], axis=-2)
+  shape = [-1, *x.shape[1:-1], 2 * x.shape[-1]]
+  return tf.nn.elu(tf.reshape(both, shape))
 
 
 def _sigmoid(x):

@@ -6,11 +6,9 @@ import itertools
 import math
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from tfp_ood._seeds import stateless_seed
 from tfp_ood.networks.gated_blocks import GatedBlocks, Signal
-from tfp_ood.networks.normalized_kernels import NormalizedKernels
+from tfp_ood.networks.normalized_kernels import KernelGroup, NormalizedKernels
 from tfp_ood.networks.raster_steps import WholeImages
 from tfp_ood.networks.shifted_convolution import ShiftedConvolution
 from tfp_ood.networks.shifted_transposed_convolution import (
@@ -85,31 +83,18 @@ class PixelCnnNetwork(tf.Module):
     super().__init__(name=name)
     self._compute_dtype = compute_dtype
     self._num_levels = num_levels
-    seeds = tfp.random.split_seed(stateless_seed(seed), n=5)
-    self._first = {
-      name: NormalizedKernels(
-        1,
-        [*shape, input_channels + 1, num_filters],
-        seed=seed,
-        dtype=dtype,
-        name=name,
-      )
-      for (name, (shape, _, _)), seed in zip(
-        _FIRST_WINDOWS.items(), tf.unstack(seeds[:3]), strict=True
-      )
-    }
+    self._has_dropout = bool(dropout_rate)
     self._streams = {
-      name: _Stream(
-        num_filters,
-        num_blocks,
-        num_levels,
-        dropout_rate,
-        seed=seed,
-        dtype=dtype,
-        name=name,
-      )
-      for name, seed in zip(_WINDOWS, tf.unstack(seeds[3:]), strict=True)
+      name: _Stream(num_filters, num_blocks, num_levels, dropout_rate, name)
+      for name in _WINDOWS
     }
+    groups = {
+      name: KernelGroup(1, (*shape, input_channels + 1, num_filters))
+      for name, (shape, _, _) in _FIRST_WINDOWS.items()
+    }
+    for stream in self._streams.values():
+      groups |= stream.groups
+    self._kernels = NormalizedKernels(groups, seed=seed, dtype=dtype)
 
   @property
   def num_rows_at_once(self):
@@ -128,7 +113,8 @@ class PixelCnnNetwork(tf.Module):
       `Tensor` of shape `[batch, height, width, num_filters]` and the dtype of
       `images`.
     """
-    layers, steps = self.layers(images.dtype), WholeImages(seed)
+    layers = self.layers(images.dtype)
+    steps = WholeImages(seed if self._has_dropout else None)
     return layers.left(images, layers.above(images, steps), steps)
 
   def layers(self, dtype):
@@ -142,13 +128,12 @@ class PixelCnnNetwork(tf.Module):
       normalize them anew.
     """
     dtype = tf.as_dtype(self._compute_dtype or dtype)
-    first = {}
-    for name, (_, first_row, first_column) in _FIRST_WINDOWS.items():
-      kernel, bias = self._first[name](dtype)[0]
-      first[name] = ShiftedConvolution(
-        kernel, bias, first_row, first_column, name=name
-      )
-    streams = {name: s.layers(dtype) for name, s in self._streams.items()}
+    kernels = self._kernels(dtype)
+    first = {
+      name: ShiftedConvolution(*kernels[name][0], *window, name=name)
+      for name, (_, *window) in _FIRST_WINDOWS.items()
+    }
+    streams = {name: s.layers(kernels) for name, s in self._streams.items()}
     return _Layers(first, streams, dtype)
 
 
@@ -170,7 +155,7 @@ class _Layers:
       List of `Signal`s, for `left`.
     """
     start = steps.convolve(self._first['first_above'], self._inputs(images))
-    return self._streams['above'](Signal(start), steps)
+    return self._streams['above'](Signal.of(start), steps)
 
   def left(self, images, above, steps):
     """Computes the features.
@@ -186,7 +171,7 @@ class _Layers:
     inputs = self._inputs(images)
     start = steps.convolve(self._first['first_row_above'], inputs)
     start += steps.convolve(self._first['first_left'], inputs)
-    last = self._streams['left'](Signal(start), steps, above)[-1]
+    last = self._streams['left'](Signal.of(start), steps, above)[-1]
     return tf.cast(tf.nn.elu(last.values), images.dtype)
 
   def _inputs(self, images):
@@ -195,23 +180,17 @@ class _Layers:
     return tf.concat([inputs, tf.ones_like(inputs[..., :1])], axis=-1)
 
 
-class _Stream(tf.Module):
-  """The weights of one of the two streams, at all resolutions."""
+class _Stream:
+  """One of the two streams, at all resolutions.
 
-  def __init__(
-    self,
-    num_filters,
-    num_blocks,
-    num_levels,
-    dropout_rate,
-    seed,
-    dtype,
-    name,
-  ):
-    super().__init__(name=name)
-    seeds = tf.unstack(tfp.random.split_seed(seed, n=4))
+  Attributes:
+    groups: `dict` from `str` to `KernelGroup`, the kernels that it needs.
+  """
+
+  def __init__(self, num_filters, num_blocks, num_levels, dropout_rate, name):
     shape, *self._window = _WINDOWS[name]
     doubling_shape, *self._doubling_window = _DOUBLING_WINDOWS[name]
+    self._halve, self._double = f'{name}_halve', f'{name}_double'
     num_beside = 1 if name == 'left' else 0
     # How many blocks there are at each level.
     self._num_down = [num_blocks] * num_levels
@@ -224,48 +203,37 @@ class _Stream(tf.Module):
         shape,
         *self._window,
         dropout_rate,
-        seed=seed,
-        dtype=dtype,
         name=f'{name}_{way}',
       )
-      for way, numbers, num_others, seed in (
-        ('down', self._num_down, num_beside, seeds[0]),
-        ('up', self._num_up, num_beside + 1, seeds[1]),
+      for way, numbers, num_others in (
+        ('down', self._num_down, num_beside),
+        ('up', self._num_up, num_beside + 1),
       )
     )
-    self._halve = self._double = None
+    self.groups = self._down.groups | self._up.groups
     if num_levels > 1:
-      self._halve = NormalizedKernels(
-        num_levels - 1,
-        [*shape, num_filters, num_filters],
-        seed=seeds[2],
-        dtype=dtype,
-        name=f'{name}_halve',
+      self.groups[self._halve] = KernelGroup(
+        num_levels - 1, (*shape, num_filters, num_filters)
       )
-      self._double = NormalizedKernels(
+      self.groups[self._double] = KernelGroup(
         num_levels - 1,
-        [*doubling_shape, num_filters, num_filters],
+        (*doubling_shape, num_filters, num_filters),
         output_axis=2,
         # The window adds to each output at every second place.
         gain=2.0 / math.sqrt(math.prod(doubling_shape)),
-        seed=seeds[3],
-        dtype=dtype,
-        name=f'{name}_double',
       )
 
-  def layers(self, dtype):
-    """Returns the `_StreamLayers`, of kernels in a dtype."""
+  def layers(self, kernels):
+    """Returns the `_StreamLayers`, of the kernels of all groups."""
 
     def by_level(blocks, numbers):
-      layers = iter(blocks.layers(dtype))
+      layers = iter(blocks.layers(kernels))
       return [list(itertools.islice(layers, number)) for number in numbers]
 
-    def between(kind, kernels, window, **kwargs):
+    def between(kind, name, window, **kwargs):
       return [
-        kind(kernel, bias, *window, **kwargs, name=f'{kernels.name}_{level}')
-        for level, (kernel, bias) in enumerate(
-          kernels(dtype) if kernels else []
-        )
+        kind(kernel, bias, *window, **kwargs, name=f'{name}_{level}')
+        for level, (kernel, bias) in enumerate(kernels.get(name, []))
       ]
 
     return _StreamLayers(
@@ -310,12 +278,12 @@ class _StreamLayers:
       if level == len(self._halve):
         signal = passed.pop()
       else:
-        signal = Signal(
+        signal = Signal.of(
           steps.at_half_resolution(
             self._halve[level],
             self._double[level],
             passed[-1].values,
-            lambda x, steps: at_level(level + 1, Signal(x), steps).values,
+            lambda x, steps: at_level(level + 1, Signal.of(x), steps).values,
           )
         )
       for block in self._up[level]:

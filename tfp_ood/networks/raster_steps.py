@@ -15,6 +15,25 @@ class WholeImages:
 
   def __init__(self, seed=None):
     self._seed = None if seed is None else stateless_seed(seed)
+    self._in_graph = {}
+
+  def call(self, function, name, *arguments):
+    """Calls a function of `steps`, a name and arguments.
+
+    In a graph, calls with arguments of the same shapes share its operations, so that
+    a deep network is traced no longer than a flat one.
+    """
+    del name
+    seed = None if self._seed is None else self._next_seed()
+    if tf.executing_eagerly():
+      return function(WholeImages(seed), None, *arguments)
+    if function not in self._in_graph:
+
+      def in_graph(seed, *arguments):
+        return function(WholeImages(seed), None, *arguments)
+
+      self._in_graph[function] = tf.function(in_graph, autograph=False)
+    return self._in_graph[function](seed, *arguments)
 
   def convolve(self, convolution, x):
     return convolution(x)
@@ -25,8 +44,11 @@ class WholeImages:
   def dropout(self, x, rate):
     if self._seed is None or not rate:
       return x
+    return tf.nn.experimental.stateless_dropout(x, rate, self._next_seed())
+
+  def _next_seed(self):
     now, self._seed = tf.unstack(tfp.random.split_seed(self._seed, n=2))
-    return tf.nn.experimental.stateless_dropout(x, rate, now)
+    return now
 
 
 class RowAfterRow:
@@ -48,6 +70,10 @@ class RowAfterRow:
     self._before = before
     self._row = row
     self.kept = {} if kept is None else kept
+
+  def call(self, function, name, *arguments):
+    """Calls a function of `steps`, a name for what it keeps, and arguments."""
+    return function(self, name, *arguments)
 
   def convolve(self, convolution, x):
     if not convolution.num_rows_before:
