@@ -1,13 +1,14 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of Glow goes, by kinds of TensorFlow's operations.
+"""Where the time of a model goes, by kinds of TensorFlow's operations.
 
   python benchmarks/operation_shares.py
   python benchmarks/operation_shares.py --precision=float32 --num_parts=1
+  python benchmarks/operation_shares.py --model=pixel_cnn
 
 Shares of the time of all operations, on all cores, in training steps and in `log_prob`
-of the small Glow (3 levels x 8 steps, 128 hidden channels, batches of 64), as
-TensorFlow's profiler has them. Random images: only the time matters.
+of the small Glow (3 levels x 8 steps, 128 hidden channels) or the PixelCNN++ of
+pixel_cnn.py, in batches of 64, as TensorFlow's profiler has them. Random images: only the time matters.
 """
 
 import argparse
@@ -53,16 +54,24 @@ def shares(function):
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--model', choices=['glow', 'pixel_cnn'], default='glow')
   parser.add_argument('--precision', default='bfloat16')
   parser.add_argument('--num_parts', type=int, default=2)
   arguments = parser.parse_args()
   if arguments.num_parts > 1:
     tfp_ood.training.divide_batches(arguments.num_parts)
+  if arguments.model == 'glow':
+    shape = [32, 32, 3]
+    model = peers.make_model(
+      'ours', 8, 128, arguments.precision, recompute=False
+    )
+  else:
+    shape = [28, 28, 1]
+    model = peers.make_pixel_cnn('ours', 5, arguments.precision, 1)
   images = tf.random.stateless_uniform(
-    [_BATCH_SIZE, 32, 32, 3], [1, 2], maxval=256, dtype=tf.int32
+    [_BATCH_SIZE, *shape], [1, 2], maxval=256, dtype=tf.int32
   )
   images = tf.cast(images, tf.uint8)
-  model = peers.make_model('ours', 8, 128, arguments.precision, recompute=False)
   model.initialize(images)
   step, _ = peers.make_training_step(
     model, tfp_ood.training.adam(1e-3), num_parts=arguments.num_parts

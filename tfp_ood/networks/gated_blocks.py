@@ -114,9 +114,13 @@ class GatedBlocks:
 
   def _apply(self, steps, name, kernels, signal, others):
     first, second, skip = kernels
-    first, second = (
-      ShiftedConvolution(*pair, *self._window, name=f'{name}_{part}')
-      for part, pair in (('first', first), ('second', second))
+
+    def activate(hidden):
+      return steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
+
+    first = ShiftedConvolution(*first, *self._window, name=f'{name}_first')
+    second = ShiftedConvolution(
+      *second, *self._window, activation=activate, name=f'{name}_second'
     )
     hidden = steps.convolve(first, signal.activation)
     if others:
@@ -127,9 +131,8 @@ class GatedBlocks:
         for other, part in zip(others, parts, strict=True)
       )
       hidden = tf.nn.bias_add(tf.add_n([hidden, *skipped]), bias)
-    hidden = steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
     values, gates = tf.split(steps.convolve(second, hidden), 2, axis=-1)
-    return Signal.of(signal.values + values * _sigmoid(gates))
+    return Signal.of(signal.values + values * tf.sigmoid(gates))
 
 
 def _elu_of_both_signs(x):
@@ -137,9 +140,3 @@ def _elu_of_both_signs(x):
   both = tf.stack([x, -x], axis=-2)
   shape = [-1, *x.shape[1:-1], 2 * x.shape[-1]]
   return tf.nn.elu(tf.reshape(both, shape))
-
-
-def _sigmoid(x):
-  # On a CPU, TensorFlow's own of bfloat16 takes twice as long.
-  wide = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
-  return tf.cast(tf.sigmoid(wide), x.dtype)

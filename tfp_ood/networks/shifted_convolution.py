@@ -25,7 +25,14 @@ class ShiftedConvolution:
   """
 
   def __init__(
-    self, kernel, bias=None, first_row=0, first_column=0, stride=1, name=None
+    self,
+    kernel,
+    bias=None,
+    first_row=0,
+    first_column=0,
+    stride=1,
+    activation=None,
+    name=None,
   ):
     """Instantiates the convolution.
 
@@ -36,10 +43,14 @@ class ShiftedConvolution:
         pixel's own.
       first_column: Python `int`, at most 0, likewise.
       stride: Python `int`, in both directions.
+      activation: function of the inputs that keeps zeros, or `None`. It is computed
+        after the padding, so that a gradient has to keep its outputs once, and not
+        with and without.
       name: Python `str`, that of the layer.
     """
     self._kernel, self._bias = kernel, bias
     self._stride = stride
+    self._activation = activation
     self._first = (first_row, first_column)
     self.name = name
 
@@ -77,6 +88,8 @@ class ShiftedConvolution:
     # Not by the convolution: on a CPU, its gradients take up to twice as long with
     # paddings of its own, and fifty times in bfloat16.
     padded = tf.pad(images, [[0, 0], *padding, [0, 0]])
+    if self._activation is not None:
+      padded = self._activation(padded)
     outputs = tf.nn.conv2d(padded, self._kernel, self._stride, 'VALID')
     return (
       outputs if self._bias is None else tf.nn.bias_add(outputs, self._bias)
