@@ -102,7 +102,9 @@ class Convolutions:
 
   def log_prob(self, images, seed=None):
     del seed
-    flat = tf.reshape(tf.cast(images, tf.float32), [len(images), -1]) / 256.0
+    flat = (
+      tf.reshape(tf.cast(images, tf.float32), [-1, _NUM_DIMENSIONS]) / 256.0
+    )
     total = 0.0
     for shape, scale, kernels in self._levels:
       part = flat[:, : math.prod(shape)]

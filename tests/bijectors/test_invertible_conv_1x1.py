@@ -195,3 +195,26 @@ def test_unknown_parameterization():
 def test_wrong_number_of_channels():
   with pytest.raises(ValueError, match='must have 3 channels, got 4'):
     InvertibleConv1x1(3).inverse(tf.zeros([2, 2, 4]))
+
+
+@pytest.mark.parametrize('parameterization', ['lu', 'dense'])
+def test_prepared_weights_are_of_the_same_bijector(parameterization):
+  stack = InvertibleConv1x1.initial_weights(
+    4, 1, parameterization, num_steps=3, dtype=tf.float64
+  )
+  prepared = InvertibleConv1x1.prepare(stack)
+  images = tf.random.stateless_normal([2, 3, 4], [1, 2], dtype=tf.float64)
+
+  def run(weights):
+    bijector = InvertibleConv1x1(
+      4,
+      parameterization=parameterization,
+      weights={key: value[2] for key, value in weights.items()},
+    )
+    return (
+      *bijector.forward_and_log_det(images),
+      *bijector.inverse_and_log_det(images),
+    )
+
+  for one, other in zip(run(prepared), run(stack), strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)

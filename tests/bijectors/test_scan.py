@@ -85,6 +85,15 @@ def _glow_step(weights):
   )
 
 
+def _prepare(weights):
+  return weights | {
+    'convolution': bijectors.InvertibleConv1x1.prepare(weights['convolution']),
+    'network': networks.CouplingNetwork.prepare(
+      weights['network'], weights['network']['kernel_1'].dtype
+    ),
+  }
+
+
 def _chain(bijector_fn, parameters, num_steps=NUM_STEPS):
   """The oracle: the first step is nearest to the image."""
   return tfb.Chain(
@@ -151,11 +160,21 @@ def _run_of_chain(direction):
 
 
 @both_directions
-@pytest.mark.parametrize('recompute', [True, False])
+@pytest.mark.parametrize(
+  'how',
+  [
+    {},
+    {'recompute': False},
+    {'prepare_fn': _prepare},
+    {'recompute': False, 'prepare_fn': _prepare},
+    {'recompute': False, 'prepare_fn': _prepare, 'unroll': True},
+  ],
+  ids=['recomputed', 'stored', 'prepared', 'stored-prepared', 'unrolled'],
+)
 @pytest.mark.parametrize('in_graph', [False, True])
-def test_equals_the_chain_of_its_steps(direction, recompute, in_graph):
+def test_equals_the_chain_of_its_steps(direction, how, in_graph):
   weights = _weights()
-  scan = bijectors.Scan(_glow_step, weights, recompute=recompute)
+  scan = bijectors.Scan(_glow_step, weights, **how)
 
   def run(images):
     return _run(lambda: scan, direction, images, weights)
@@ -515,3 +534,8 @@ def test_constants_may_be_closed_over():
     # y = 2 (2 (2 x + c) + b) + a.
     assert float(y) == 15.0
     assert gradient.numpy().tolist() == [1.0, 2.0, 4.0]
+
+
+def test_refuses_to_unroll_what_is_recomputed():
+  with pytest.raises(ValueError, match='unroll'):
+    bijectors.Scan(tfb.Scale, tf.ones([3]), unroll=True)

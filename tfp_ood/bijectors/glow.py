@@ -29,6 +29,8 @@ __all__ = ['Glow']
 _MAX_STORED_BYTES = 32 * 2**20
 # As measured: what a step keeps beside the outputs of its network's hidden layers.
 _STORED_IMAGES = 8
+# The graph holds so many steps of a level that stores activations.
+_MAX_UNROLLED_STEPS = 8
 _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 
 
@@ -272,6 +274,18 @@ class Glow(VectorToImage):
       ),
     }
 
+    compute_dtype = self._compute_dtype or self._weights_dtype
+
+    def prepare(weights):
+      return weights | {
+        'invertible_conv_1x1': InvertibleConv1x1.prepare(
+          weights['invertible_conv_1x1']
+        ),
+        'coupling_network': CouplingNetwork.prepare(
+          weights['coupling_network'], compute_dtype
+        ),
+      }
+
     def step(weights):
       network = CouplingNetwork(
         *network_shape,
@@ -288,7 +302,14 @@ class Glow(VectorToImage):
         ]
       )
 
-    return Scan(step, weights, recompute=self._recompute)
+    few_steps = self._num_steps <= _MAX_UNROLLED_STEPS
+    return Scan(
+      step,
+      weights,
+      recompute=self._recompute,
+      unroll=few_steps and not self._recompute,
+      prepare_fn=prepare,
+    )
 
   def _network_channels(self, channels):
     """Returns how many channels a coupling's network takes and returns."""

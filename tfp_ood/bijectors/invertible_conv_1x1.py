@@ -70,8 +70,8 @@ class InvertibleConv1x1(Bijector):
       num_channels: Python `int`, the number of channels of the images.
       seed: Python `int` or stateless PRNG seed of the initial rotation.
       parameterization: `'lu'` or `'dense'`.
-      weights: `dict` as `initial_weights` returns it, of tensors or variables,
-        used as they are (for `Scan`). Default: new variables.
+      weights: `dict` as `initial_weights` or `prepare` returns it, of tensors or
+        variables, used as they are (for `Scan`). Default: new variables.
       dtype: the dtype of the weights made here.
       validate_args: Python `bool`, whether to check values in graphs.
       name: Python `str` given to the operations.
@@ -148,6 +148,40 @@ class InvertibleConv1x1(Bijector):
       return {key: value[0] for key, value in stacked.items()}
     return stacked
 
+  @staticmethod
+  def prepare(weights):
+    """Computes what depends on no image, for one set of weights or a stack.
+
+    Args:
+      weights: `dict` as `initial_weights` returns it.
+
+    Returns:
+      `dict` of `matrix` and `log_abs_determinant`, and of the factors that `forward`
+      needs for `'lu'`.
+    """
+    if 'matrix' in weights:
+      factors = {}
+      matrix = tf.convert_to_tensor(weights['matrix'])
+      # XLA has no kernel for tf.linalg.slogdet.
+      _, r = tf.linalg.qr(matrix)
+      log_diagonal = tf.math.log(tf.abs(tf.linalg.diag_part(r)))
+    else:
+      lower, upper = _triangles(weights)
+      permutation = tf.convert_to_tensor(weights['permutation'])
+      factors = {'lower': lower, 'upper': upper, 'permutation': permutation}
+      matrix = tf.gather(
+        lower @ upper,
+        permutation,
+        axis=-2,
+        batch_dims=permutation.shape.rank - 1,
+      )
+      log_diagonal = weights['log_diagonal']
+    return {
+      **factors,
+      'matrix': matrix,
+      'log_abs_determinant': tf.reduce_sum(log_diagonal, axis=-1),
+    }
+
   @property
   def num_channels(self):
     """Python `int`, the number of channels."""
@@ -160,27 +194,23 @@ class InvertibleConv1x1(Bijector):
 
   def inverse_matrix(self):
     """Returns `M`, the matrix that `inverse` multiplies each pixel by."""
-    if self._is_dense:
-      return tf.convert_to_tensor(self._weights['matrix'])
-    lower, upper = self._triangles()
-    return tf.gather(lower @ upper, self._weights['permutation'])
+    return self._prepared()['matrix']
 
   def forward_matrix(self):
     """Returns `inv(M)`, the matrix that `forward` multiplies each pixel by."""
+    prepared = self._prepared()
     if self._is_dense:
-      return tf.linalg.inv(tf.convert_to_tensor(self._weights['matrix']))
-    lower, upper = self._triangles()
+      return tf.linalg.inv(prepared['matrix'])
     # Row i of M is row permutation[i] of L U, hence M = P L U with
     # P[i, permutation[i]] = 1, and inv(M) = inv(U) inv(L) transpose(P).
     transposed_permutation = tf.one_hot(
-      self._weights['permutation'],
-      self.num_channels,
-      axis=0,
-      dtype=self.dtype,
+      prepared['permutation'], self.num_channels, axis=0, dtype=self.dtype
     )
     return tf.linalg.triangular_solve(
-      upper,
-      tf.linalg.triangular_solve(lower, transposed_permutation, lower=True),
+      prepared['upper'],
+      tf.linalg.triangular_solve(
+        prepared['lower'], transposed_permutation, lower=True
+      ),
       lower=False,
     )
 
@@ -210,28 +240,14 @@ class InvertibleConv1x1(Bijector):
   def _is_dense(self):
     return self._parameterization == 'dense'
 
-  def _triangles(self):
-    lower = tf.linalg.set_diag(
-      tf.linalg.band_part(self._weights['lower'], -1, 0),
-      tf.ones([self.num_channels], self.dtype),
-    )
-    diagonal = self._weights['sign'] * tf.exp(self._weights['log_diagonal'])
-    upper = tf.linalg.set_diag(
-      tf.linalg.band_part(self._weights['upper'], 0, -1), diagonal
-    )
-    return lower, upper
+  def _prepared(self):
+    if 'log_abs_determinant' in self._weights:
+      return self._weights
+    return self.prepare(self._weights)
 
   def _log_det(self, images):
     """Returns `log|det|` of the density direction, over all pixels."""
-    if self._is_dense:
-      # XLA has no kernel for tf.linalg.slogdet.
-      _, r = tf.linalg.qr(tf.convert_to_tensor(self._weights['matrix']))
-      log_abs_determinant = tf.reduce_sum(
-        tf.math.log(tf.abs(tf.linalg.diag_part(r)))
-      )
-    else:
-      log_abs_determinant = tf.reduce_sum(self._weights['log_diagonal'])
-    return _shapes.num_pixels(images) * log_abs_determinant
+    return _shapes.num_pixels(images) * self._prepared()['log_abs_determinant']
 
   def _multiply(self, images, matrix):
     # One matrix product over all pixels is faster than a convolution of size 1.
@@ -239,6 +255,17 @@ class InvertibleConv1x1(Bijector):
     result = tf.reshape(flat @ matrix, tf.shape(images))
     result.set_shape(images.shape)
     return result
+
+
+def _triangles(weights):
+  """Returns the factors `L` and `U` of the LU parameterization."""
+  lower = tf.linalg.band_part(weights['lower'], -1, 0)
+  upper = tf.linalg.band_part(weights['upper'], 0, -1)
+  diagonal = weights['sign'] * tf.exp(weights['log_diagonal'])
+  return (
+    tf.linalg.set_diag(lower, tf.ones_like(diagonal)),
+    tf.linalg.set_diag(upper, diagonal),
+  )
 
 
 def _haar_rotations(normal):

@@ -71,8 +71,8 @@ class CouplingNetwork(tf.Module):
       output_channels: Python `int`.
       hidden_channels: Python `int`, the width of both hidden layers.
       seed: Python `int` or stateless PRNG seed of the weights.
-      weights: `dict` as `initial_weights` returns it, of tensors or variables,
-        to be used as they are. Default: new variables.
+      weights: `dict` as `initial_weights` or `prepare` returns it, of tensors or
+        variables, to be used as they are. Default: new variables.
       dtype: the dtype of the weights made here.
       compute_dtype: the dtype of the convolutions, such as `tf.bfloat16`; the
         output has the dtype of the input. Default: that of the input.
@@ -137,6 +137,24 @@ class CouplingNetwork(tf.Module):
       ),
     }
 
+  @staticmethod
+  def prepare(weights, dtype):
+    """Computes what depends on no image, for one set of weights or a stack.
+
+    Args:
+      weights: `dict` as `initial_weights` returns it.
+      dtype: the dtype of the convolutions.
+
+    Returns:
+      `dict` of the kernels and biases in that dtype; there is no gain left.
+    """
+    weights = dict(weights)
+    gain = weights.pop('output_gain')
+    weights['kernel_3'] = (
+      gain[..., None, None, None, None] * weights['kernel_3']
+    )
+    return {key: tf.cast(value, dtype) for key, value in weights.items()}
+
   def __call__(self, images):
     """Applies the network.
 
@@ -153,14 +171,16 @@ class CouplingNetwork(tf.Module):
         f'got {images.shape[-1]} (shape {images.shape}).'
       )
     dtype = self._compute_dtype or images.dtype
+    weights = self._weights
+    if 'output_gain' in weights:
+      weights = self.prepare(weights, dtype)
     hidden = tf.cast(images, dtype)
     for layer in ('1', '2', '3'):
-      kernel = self._weights['kernel_' + layer]
-      if layer == '3':
-        kernel = self._weights['output_gain'] * kernel
       hidden = tf.nn.bias_add(
-        tf.nn.conv2d(hidden, tf.cast(kernel, dtype), strides=1, padding='SAME'),
-        tf.cast(self._weights['bias_' + layer], dtype),
+        tf.nn.conv2d(
+          hidden, weights[f'kernel_{layer}'], strides=1, padding='SAME'
+        ),
+        weights[f'bias_{layer}'],
       )
       if layer != '3':
         hidden = tf.nn.relu(hidden)
