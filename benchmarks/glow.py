@@ -28,6 +28,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 _BATCH_SIZE = 16
 _NUM_STEPS = 32
 _HIDDEN_CHANNELS = 128
+_SHAPE = [32, 32, 3]
 
 
 def measure_speed(arguments):
@@ -39,7 +40,7 @@ def measure_speed(arguments):
 
   if arguments.num_parts > 1:
     tfp_ood.training.divide_batches(arguments.num_parts)
-  images = _random_images(tf, arguments.batch_size)
+  images = peers.random_images(arguments.batch_size, _SHAPE)
   # The clock includes building the model, not importing TensorFlow.
   start = time.perf_counter()
   model = _make_model(peers, arguments, arguments.num_steps, _HIDDEN_CHANNELS)
@@ -81,7 +82,7 @@ def measure_memory(arguments):
 
   import tfp_ood
 
-  images = _random_images(tf, 64)
+  images = peers.random_images(64, _SHAPE)
   model = _make_model(peers, arguments, arguments.num_steps, 512)
   model.initialize(images[:2])
   step, gradients = peers.make_training_step(model, tfp_ood.training.adam(1e-3))
@@ -109,13 +110,6 @@ def _make_model(peers, arguments, num_steps, hidden_channels):
     arguments.precision,
     arguments.recompute,
   )
-
-
-def _random_images(tf, batch_size):
-  values = tf.random.stateless_uniform(
-    [batch_size, 32, 32, 3], [1, 2], maxval=256, dtype=tf.int32
-  )
-  return tf.cast(values, tf.uint8)
 
 
 def _images_per_second(function, repeats, batch_size):

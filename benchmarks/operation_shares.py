@@ -68,10 +68,7 @@ def main():
   else:
     shape = [28, 28, 1]
     model = peers.make_pixel_cnn('ours', 5, arguments.precision, 1)
-  images = tf.random.stateless_uniform(
-    [_BATCH_SIZE, *shape], [1, 2], maxval=256, dtype=tf.int32
-  )
-  images = tf.cast(images, tf.uint8)
+  images = peers.random_images(_BATCH_SIZE, shape)
   model.initialize(images)
   step, _ = peers.make_training_step(
     model, tfp_ood.training.adam(1e-3), num_parts=arguments.num_parts

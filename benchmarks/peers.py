@@ -18,6 +18,7 @@ __all__ = [
   'make_model',
   'make_pixel_cnn',
   'make_training_step',
+  'random_images',
 ]
 
 _IMAGE_SHAPE = [32, 32, 3]
@@ -174,6 +175,14 @@ def make_pixel_cnn(name, num_blocks, precision, num_components=5):
   # It makes its weights at the first call.
   theirs.log_prob(tf.zeros([1, 28, 28, 1]))
   return PixelCnnModel(theirs)
+
+
+def random_images(batch_size, shape):
+  """Returns raw pixels, of which only the shape matters."""
+  values = tf.random.stateless_uniform(
+    [batch_size, *shape], [1, 2], maxval=256, dtype=tf.int32
+  )
+  return tf.cast(values, tf.uint8)
 
 
 def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
