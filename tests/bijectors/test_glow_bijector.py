@@ -131,6 +131,32 @@ def test_stores_activations_where_they_fit(
   assert scan.parameters['recompute'] is recompute
 
 
+@pytest.mark.parametrize('num_steps, unrolled', [(8, True), (9, False)])
+def test_few_steps_that_store_activations_are_unrolled(num_steps, unrolled):
+  glow, recomputed = (
+    _glow(num_steps=num_steps, recompute=recompute)
+    for recompute in (False, True)
+  )
+  for part, expected in ((glow, unrolled), (recomputed, False)):
+    _, scan, _ = part.flow.bijectors
+    assert scan.parameters['unroll'] is expected
+    _perturb(part)
+    part.initialized.assign(True)
+  images = _images()
+
+  @tf.function(autograph=False)
+  def run(part):
+    with tf.GradientTape() as tape:
+      latents, log_det = part.inverse_and_log_det(images)
+      loss = tf.reduce_sum(latents**2) + tf.reduce_sum(log_det)
+    return latents, log_det, tape.gradient(loss, part.trainable_variables)
+
+  for one, other in zip(
+    tf.nest.flatten(run(glow)), tf.nest.flatten(run(recomputed)), strict=True
+  ):
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
+
+
 @pytest.mark.parametrize('method', ['forward', 'inverse'])
 def test_refuses_to_run_before_initialize(method):
   glow = _glow()

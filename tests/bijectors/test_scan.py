@@ -234,8 +234,8 @@ def test_second_derivatives_agree_with_stored_activations():
   weights = _weights(num_steps=2)
   images = _normal([2, 2, 2, CHANNELS], 99)
 
-  def gradient_of_gradient_norm(recompute, images):
-    scan = bijectors.Scan(_glow_step, weights, recompute=recompute)
+  def gradient_of_gradient_norm(recompute, images, **kwargs):
+    scan = bijectors.Scan(_glow_step, weights, recompute=recompute, **kwargs)
     with tf.GradientTape() as outer:
       outer.watch(images)
       with tf.GradientTape() as inner:
@@ -251,10 +251,14 @@ def test_second_derivatives_agree_with_stored_activations():
   _assert_all_close(
     gradient_of_gradient_norm(True, images), expected, rtol=0.0, atol=1e-9
   )
-  in_graph = tf.function(
-    lambda x: gradient_of_gradient_norm(True, x), autograph=False
-  )
-  _assert_all_close(in_graph(images), expected, rtol=0.0, atol=1e-9)
+  for kwargs in (
+    {'recompute': True},
+    {'recompute': True, 'prepare_fn': _prepare},
+    {'recompute': False, 'prepare_fn': _prepare, 'unroll': True},
+  ):
+    in_graph = tf.function(gradient_of_gradient_norm, autograph=False)
+    got = in_graph(images=images, **kwargs)
+    _assert_all_close(got, expected, rtol=0.0, atol=1e-9)
 
 
 def _scale(parameters):
@@ -537,5 +541,13 @@ def test_constants_may_be_closed_over():
 
 
 def test_refuses_to_unroll_what_is_recomputed():
-  with pytest.raises(ValueError, match='unroll'):
+  with pytest.raises(ValueError, match='requires `recompute=False`'):
     bijectors.Scan(tfb.Scale, tf.ones([3]), unroll=True)
+
+
+def test_refuses_prepared_parameters_of_another_number_of_steps():
+  scan = bijectors.Scan(
+    tfb.Scale, tf.ones([3]), prepare_fn=lambda scales: scales[:2]
+  )
+  with pytest.raises(ValueError, match='must have the first dimension 3'):
+    scan.forward(1.0)

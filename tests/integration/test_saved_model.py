@@ -39,6 +39,14 @@ _MODELS = {
   'autoencoder': lambda: tfp_ood.distributions.autoencoder(
     _SHAPE, latent_size=3, hidden_channels=2, seed=1
   ),
+  'pixel_cnn': lambda: tfp_ood.distributions.pixel_cnn(
+    _SHAPE,
+    num_filters=4,
+    num_blocks=1,
+    num_levels=2,
+    num_components=2,
+    seed=1,
+  ),
 }
 _BATCH_SIZES = (1, 7, 64)
 

@@ -127,6 +127,38 @@ def test_slices_of_a_stack_are_networks():
   assert not np.allclose(stack['kernel_1'][0], stack['kernel_1'][1])
 
 
+@pytest.mark.parametrize('dtype', [tf.float32, tf.bfloat16])
+def test_prepared_weights_are_of_the_same_network(dtype):
+  stack = CouplingNetwork.initial_weights(3, 4, 6, seed=1, num_steps=3)
+  stack['kernel_3'] += 0.1
+  images = _images()
+
+  def outputs_and_gradients(weights):
+    with tf.GradientTape() as tape:
+      tape.watch(stack)
+      sliced = {key: value[1] for key, value in weights(stack).items()}
+      network = CouplingNetwork(3, 4, weights=sliced, compute_dtype=dtype)
+      outputs = network(images)
+    return outputs, tape.gradient(outputs, stack)
+
+  raw = outputs_and_gradients(lambda stack: stack)
+  prepared = outputs_and_gradients(
+    lambda stack: CouplingNetwork.prepare(stack, dtype)
+  )
+  for one, other in zip(
+    tf.nest.flatten(prepared), tf.nest.flatten(raw), strict=True
+  ):
+    assert one.dtype == tf.float32
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_weights_without_a_gain_are_refused():
+  weights = CouplingNetwork.initial_weights(3, 4, 6, seed=1)
+  del weights['output_gain']
+  with pytest.raises(KeyError, match='output_gain'):
+    CouplingNetwork(3, 4, weights=weights)(_images())
+
+
 @pytest.mark.parametrize('compute_dtype', [tf.bfloat16, tf.float16])
 def test_lower_precision_is_close_and_keeps_the_dtype(compute_dtype):
   exact = _perturbed()

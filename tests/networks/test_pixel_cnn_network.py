@@ -112,3 +112,11 @@ def test_a_deep_network_has_no_more_convolutions_in_its_graph():
     return sum(node.op.startswith('Conv2D') for part in nodes for node in part)
 
   assert num_convolutions(5) == num_convolutions(2)
+
+
+def test_images_of_unknown_size():
+  network, images = _network(2), _images(3)
+  function = tf.function(
+    network, input_signature=[tf.TensorSpec([None, None, None, 2], tf.float64)]
+  )
+  np.testing.assert_allclose(function(images), network(images), rtol=1e-10)

@@ -91,6 +91,26 @@ def test_rows_before_are_as_good_as_the_whole(window):
   np.testing.assert_allclose(row, convolution(images)[:, 3:4], atol=1e-12)
 
 
+@pytest.mark.parametrize('stride', [1, 2])
+@pytest.mark.parametrize('window', _WINDOWS)
+def test_an_activation_is_as_good_as_one_before(window, stride):
+  shape, *first = window
+  images, kernel = _normal([2, 6, 4, 3], 1), _normal([*shape, 6, 5], 2)
+
+  def activation(x):
+    return tf.nn.elu(tf.concat([x, -x], axis=-1))
+
+  convolution = ShiftedConvolution(kernel, None, *first, stride)
+  expected = convolution(activation(images))
+  activated = ShiftedConvolution(kernel, None, *first, stride, activation)
+  np.testing.assert_allclose(activated(images), expected, atol=1e-12)
+  if stride == 1:
+    number = activated.num_rows_before
+    padded = tf.pad(images, [[0, 0], [number, 0], [0, 0], [0, 0]])
+    row = activated(images[:, 3:4], padded[:, 3 : 3 + number])
+    np.testing.assert_allclose(row, expected[:, 3:4], atol=1e-12)
+
+
 def test_unknown_batch_size_and_bias():
   convolution = ShiftedConvolution(
     tf.ones([2, 2, 1, 1]), tf.constant([5.0]), -1, -1

@@ -27,9 +27,10 @@ from tfp_ood.networks.zero_convolution import ZeroConvolution
 __all__ = ['Glow']
 
 _MAX_STORED_BYTES = 32 * 2**20
-# As measured: what a step keeps beside the outputs of its network's hidden layers.
+# As measured in a loop: what a step keeps beside the outputs of its network's hidden
+# layers.
 _STORED_IMAGES = 8
-# The graph holds so many steps of a level that stores activations.
+# Levels that store activations are unrolled up to this many steps.
 _MAX_UNROLLED_STEPS = 8
 _COUPLINGS = {'affine': AffineCoupling, 'additive': AdditiveCoupling}
 
@@ -113,7 +114,8 @@ class Glow(VectorToImage):
         instead of storing them; see `Scan`. `'auto'` stores them, which is faster,
         where they take at most 32 MiB an image, that is 2 GiB for a batch of 64; the
         estimate is the outputs of the hidden layers and eight arrays of the size of
-        the images, for each step. A chain always stores them.
+        the images, for each step. A chain always stores them. Levels that store them
+        are unrolled if they have at most eight steps.
       compute_dtype: the dtype of the default networks' convolutions, such as
         `tf.bfloat16`. Default: `dtype`.
       dtype: the dtype of the weights, latents and images.
@@ -290,7 +292,7 @@ class Glow(VectorToImage):
       network = CouplingNetwork(
         *network_shape,
         weights=weights['coupling_network'],
-        compute_dtype=self._compute_dtype,
+        compute_dtype=compute_dtype,
       )
       return tfp.bijectors.Chain(
         [

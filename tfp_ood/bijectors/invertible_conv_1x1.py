@@ -156,30 +156,21 @@ class InvertibleConv1x1(Bijector):
       weights: `dict` as `initial_weights` returns it.
 
     Returns:
-      `dict` of `matrix` and `log_abs_determinant`, and of the factors that `forward`
-      needs for `'lu'`.
+      `dict` of `matrix` and `log_abs_determinant`, and for `'lu'` of what `forward`
+      needs: `permutation` and the whole triangles `lower` and `upper`.
     """
+    if _is_prepared(weights):
+      return weights
+    prepared = {'log_abs_determinant': _log_abs_determinant(weights)}
     if 'matrix' in weights:
-      factors = {}
-      matrix = tf.convert_to_tensor(weights['matrix'])
-      # XLA has no kernel for tf.linalg.slogdet.
-      _, r = tf.linalg.qr(matrix)
-      log_diagonal = tf.math.log(tf.abs(tf.linalg.diag_part(r)))
-    else:
-      lower, upper = _triangles(weights)
-      permutation = tf.convert_to_tensor(weights['permutation'])
-      factors = {'lower': lower, 'upper': upper, 'permutation': permutation}
-      matrix = tf.gather(
-        lower @ upper,
-        permutation,
-        axis=-2,
-        batch_dims=permutation.shape.rank - 1,
-      )
-      log_diagonal = weights['log_diagonal']
-    return {
-      **factors,
-      'matrix': matrix,
-      'log_abs_determinant': tf.reduce_sum(log_diagonal, axis=-1),
+      return prepared | {'matrix': tf.convert_to_tensor(weights['matrix'])}
+    lower, upper = _triangles(weights)
+    permutation = tf.convert_to_tensor(weights['permutation'])
+    return prepared | {
+      'matrix': _permuted_product(lower, upper, permutation),
+      'lower': lower,
+      'upper': upper,
+      'permutation': permutation,
     }
 
   @property
@@ -189,28 +180,33 @@ class InvertibleConv1x1(Bijector):
 
   @property
   def weights(self):
-    """`dict` of the weights, as `initial_weights` describes them."""
+    """`dict` of the weights, as `initial_weights` or `prepare` describes them."""
     return self._weights
 
   def inverse_matrix(self):
     """Returns `M`, the matrix that `inverse` multiplies each pixel by."""
-    return self._prepared()['matrix']
+    if 'matrix' in self._weights:
+      return tf.convert_to_tensor(self._weights['matrix'])
+    return _permuted_product(
+      *_triangles(self._weights), self._weights['permutation']
+    )
 
   def forward_matrix(self):
     """Returns `inv(M)`, the matrix that `forward` multiplies each pixel by."""
-    prepared = self._prepared()
     if self._is_dense:
-      return tf.linalg.inv(prepared['matrix'])
+      return tf.linalg.inv(self.inverse_matrix())
+    lower, upper = _triangles(self._weights)
     # Row i of M is row permutation[i] of L U, hence M = P L U with
     # P[i, permutation[i]] = 1, and inv(M) = inv(U) inv(L) transpose(P).
     transposed_permutation = tf.one_hot(
-      prepared['permutation'], self.num_channels, axis=0, dtype=self.dtype
+      self._weights['permutation'],
+      self.num_channels,
+      axis=0,
+      dtype=self.dtype,
     )
     return tf.linalg.triangular_solve(
-      prepared['upper'],
-      tf.linalg.triangular_solve(
-        prepared['lower'], transposed_permutation, lower=True
-      ),
+      upper,
+      tf.linalg.triangular_solve(lower, transposed_permutation, lower=True),
       lower=False,
     )
 
@@ -240,14 +236,9 @@ class InvertibleConv1x1(Bijector):
   def _is_dense(self):
     return self._parameterization == 'dense'
 
-  def _prepared(self):
-    if 'log_abs_determinant' in self._weights:
-      return self._weights
-    return self.prepare(self._weights)
-
   def _log_det(self, images):
     """Returns `log|det|` of the density direction, over all pixels."""
-    return _shapes.num_pixels(images) * self._prepared()['log_abs_determinant']
+    return _shapes.num_pixels(images) * _log_abs_determinant(self._weights)
 
   def _multiply(self, images, matrix):
     # One matrix product over all pixels is faster than a convolution of size 1.
@@ -257,14 +248,44 @@ class InvertibleConv1x1(Bijector):
     return result
 
 
+def _is_prepared(weights):
+  return 'log_abs_determinant' in weights
+
+
+def _log_abs_determinant(weights):
+  """Returns `log|det M|`."""
+  if _is_prepared(weights):
+    return weights['log_abs_determinant']
+  if 'matrix' in weights:
+    # XLA has no kernel for tf.linalg.slogdet.
+    _, r = tf.linalg.qr(tf.convert_to_tensor(weights['matrix']))
+    log_diagonal = tf.math.log(tf.abs(tf.linalg.diag_part(r)))
+  else:
+    log_diagonal = weights['log_diagonal']
+  return tf.reduce_sum(log_diagonal, axis=-1)
+
+
 def _triangles(weights):
   """Returns the factors `L` and `U` of the LU parameterization."""
+  if _is_prepared(weights):
+    return weights['lower'], weights['upper']
   lower = tf.linalg.band_part(weights['lower'], -1, 0)
   upper = tf.linalg.band_part(weights['upper'], 0, -1)
   diagonal = weights['sign'] * tf.exp(weights['log_diagonal'])
   return (
     tf.linalg.set_diag(lower, tf.ones_like(diagonal)),
     tf.linalg.set_diag(upper, diagonal),
+  )
+
+
+def _permuted_product(lower, upper, permutation):
+  """Returns `P L U`."""
+  permutation = tf.convert_to_tensor(permutation)
+  return tf.gather(
+    lower @ upper,
+    permutation,
+    axis=-2,
+    batch_dims=permutation.shape.rank - 1,
   )
 
 

@@ -23,13 +23,13 @@ class Scan(Bijector):
 
   so that `inverse`, image to latent, runs step 0 first. But the graph holds one
   step, in a loop, where that of the chain holds `num_steps`: a deep flow takes no
-  longer to trace than a single step.
+  longer to trace than a single step (unless it is unrolled).
 
   The gradient does not need the activations of the steps: it walks back through
   them and recovers the input of each step from its output. Memory therefore does
   not grow with the number of steps. Where memory is no concern,
-  `recompute=False` stores the activations and saves the work, and with
-  `unroll=True` a flow of few steps is a chain in the graph, too. The recovered
+  `recompute=False` stores the activations and saves the work, and
+  `unroll=True` the loop. The recovered
   inputs are exact up to rounding; in float32 that matters only where steps are
   badly conditioned (a relative error of 6e-3 in the gradient of six strongly
   perturbed steps, 1e-6 in well-behaved ones).
@@ -72,12 +72,14 @@ class Scan(Bijector):
         dimension, `num_steps`.
       recompute: Python `bool`, whether the gradient recovers activations from
         the output instead of storing them.
-      unroll: Python `bool`, whether the graph holds every step, which a gradient of few
-        steps is faster by; for `recompute=False`.
-      prepare_fn: callable of the nest `parameters` that returns another nest, of
-        tensors with the same first dimension, whose slices `bijector_fn` takes as
-        well, for the same bijectors. It does for all steps at once, before the loop,
-        what depends on no image, such as a change of precision. Default: nothing.
+      unroll: Python `bool`, whether to write out the steps in the graph instead of
+        looping, which makes gradients of few steps faster; requires
+        `recompute=False`.
+      prepare_fn: callable that does once, for all steps, what depends on no image,
+        such as a change of precision. It takes `parameters` and returns another nest
+        of tensors with the same first dimension, whose slices `bijector_fn` accepts
+        as well, for the same bijectors; like `bijector_fn` it must use no other
+        variables. Default: nothing is prepared.
       validate_args: Python `bool`, whether to check values in graphs.
       name: Python `str` given to the operations.
 
@@ -96,8 +98,8 @@ class Scan(Bijector):
       self._unroll = unroll
       if recompute and unroll:
         raise ValueError(
-          'Scan: `unroll` is for `recompute=False`; activations are recovered '
-          'step by step.'
+          'Scan: `unroll=True` requires `recompute=False`: activations are '
+          'recovered step by step.'
         )
       first = self.step(0)
       if first.forward_min_event_ndims != first.inverse_min_event_ndims:
@@ -141,11 +143,8 @@ class Scan(Bijector):
     Returns:
       What `bijector_fn` returns for that slice.
     """
-    leaves = [
-      tf.convert_to_tensor(leaf)[index]
-      for leaf in tf.nest.flatten(self._parameters_nest)
-    ]
-    return self._bijector_of(leaves, self._parameters_nest)
+    steps = _Steps(self._bijector_fn, self._parameters_nest)
+    return steps.bijector([leaf[index] for leaf in steps.leaves])
 
   def _forward_and_log_det(self, x):
     return self._run(Direction.FORWARD, x)
@@ -162,11 +161,12 @@ class Scan(Bijector):
 
   def _inverse_and_initial_values(self, images):
     leaves = tf.nest.flatten(self._parameters_nest)
+    steps = _Steps(self._bijector_fn, self._parameters_nest)
     new_slices = [{} for _ in leaves]
     for index in range(self.num_steps):
-      slices = [tf.convert_to_tensor(leaf)[index] for leaf in leaves]
+      slices = [leaf[index] for leaf in steps.leaves]
       images, values = inverse_and_initial_values(
-        self._bijector_of(slices, self._parameters_nest), images
+        steps.bijector(slices), images
       )
       for weight, value in values:
         new_slices[_position(weight, slices)][index] = value
@@ -182,51 +182,51 @@ class Scan(Bijector):
     return images
 
   def _run(self, direction, value):
-    nest = self._parameters_nest
-    if self._prepare_fn is not None:
-      nest = self._prepare_fn(nest)
-    leaves = [tf.convert_to_tensor(leaf) for leaf in tf.nest.flatten(nest)]
-
-    def bijector_of(slices):
-      return self._bijector_of(slices, nest)
-
+    steps = _Steps(self._bijector_fn, self._prepared())
     if not self._recompute:
       run = self._unrolled if self._unroll else self._loop
-      return run(direction, value, leaves, bijector_of)
+      return run(direction, value, steps)
 
     @tf.custom_gradient
     def run(value, *leaves):
-      output, log_det = self._loop(direction, value, leaves, bijector_of)
+      steps_of_leaves = steps.of(leaves)
+      output, log_det = self._loop(direction, value, steps_of_leaves)
 
       def gradient(output_gradient, log_det_gradient, variables=None):
         if variables:
           raise _hidden_variables_error(variables)
         return self._reverse_loop(
-          direction,
-          output,
-          output_gradient,
-          log_det_gradient,
-          leaves,
-          bijector_of,
+          direction, output, output_gradient, log_det_gradient, steps_of_leaves
         )
 
       return (output, log_det), gradient
 
-    return run(value, *leaves)
+    return run(value, *steps.leaves)
 
-  def _unrolled(self, direction, value, leaves, bijector_of):
+  def _prepared(self):
+    """Returns the nest whose slices are the parameters of the steps."""
+    if self._prepare_fn is None:
+      return self._parameters_nest
+    prepared = self._prepare_fn(self._parameters_nest)
+    if _num_steps(prepared) != self.num_steps:
+      raise ValueError(
+        'Scan: what `prepare_fn` returns must have the first dimension '
+        f'{self.num_steps}, the number of steps; got {_num_steps(prepared)}.'
+      )
+    return prepared
+
+  def _unrolled(self, direction, value, steps):
     """Runs the steps one after the other, all of them in the graph."""
-    by_step = list(zip(*map(tf.unstack, leaves), strict=True))
+    by_step = list(zip(*map(tf.unstack, steps.leaves), strict=True))
     total = self._zero_log_det(value)
     for iteration in range(self.num_steps):
       index = direction.index_of(iteration, self.num_steps)
-      value, log_det = self._apply(
-        bijector_of(by_step[index]), direction, value
-      )
+      bijector = steps.bijector(by_step[index])
+      value, log_det = self._apply(bijector, direction, value)
       total += log_det
     return value, total
 
-  def _loop(self, direction, value, leaves, bijector_of):
+  def _loop(self, direction, value, steps):
     """Runs the steps one after the other."""
     # The gradient of an array's element is stored as one. That of a slice is as
     # large as the stack, zero but for the slice, and all of them are added up.
@@ -234,12 +234,12 @@ class Scan(Bijector):
       tf.TensorArray(
         leaf.dtype, self.num_steps, clear_after_read=False
       ).unstack(leaf)
-      for leaf in leaves
+      for leaf in steps.leaves
     ]
 
     def body(iteration, value, total):
       index = direction.index_of(iteration, self.num_steps)
-      bijector = bijector_of([array.read(index) for array in arrays])
+      bijector = steps.bijector([array.read(index) for array in arrays])
       value, log_det = self._apply(bijector, direction, value)
       return iteration + 1, value, total + log_det
 
@@ -265,15 +265,10 @@ class Scan(Bijector):
     return zeros
 
   def _reverse_loop(
-    self,
-    direction,
-    output,
-    output_gradient,
-    log_det_gradient,
-    leaves,
-    bijector_of,
+    self, direction, output, output_gradient, log_det_gradient, steps
   ):
     """Walks back through the steps with the gradient, undoing each."""
+    leaves = steps.leaves
     differentiable = [i for i, x in enumerate(leaves) if x.dtype.is_floating]
     accumulators = tuple(
       tf.TensorArray(
@@ -287,7 +282,7 @@ class Scan(Bijector):
       index = direction.opposite.index_of(iteration, self.num_steps)
       slices = [leaf[index] for leaf in leaves]
       value, gradient, slice_gradients = self._step_gradient(
-        direction, slices, bijector_of, value, gradient, log_det_gradient
+        direction, steps, slices, value, gradient, log_det_gradient
       )
       written = [
         accumulator.write(index, slice_gradient)
@@ -313,7 +308,7 @@ class Scan(Bijector):
     return gradient, *leaf_gradients
 
   def _step_gradient(
-    self, direction, slices, bijector_of, value, gradient, log_det_gradient
+    self, direction, steps, slices, value, gradient, log_det_gradient
   ):
     """Undoes one step and pulls the gradient back through it.
 
@@ -327,7 +322,7 @@ class Scan(Bijector):
     watched = [x for x in slices if x.dtype.is_floating]
     totals = [tf.zeros_like(x) for x in watched]
     event_ndims = _event_ndims_of_parts(
-      _parts(bijector_of(slices), direction),
+      _parts(steps.bijector(slices), direction),
       direction,
       self.forward_min_event_ndims,
     )
@@ -336,7 +331,7 @@ class Scan(Bijector):
       # depend on the slices. The other parts are made, too, but never run.
       with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
-        part = _parts(bijector_of(slices), direction)[part_index]
+        part = _parts(steps.bijector(slices), direction)[part_index]
         inputs, part_output, log_det = _recompute_part(
           part, direction, value, event_ndims[part_index], tape
         )
@@ -356,8 +351,26 @@ class Scan(Bijector):
       ]
     return _same_shape(value, output), _same_shape(gradient, output), totals
 
-  def _bijector_of(self, leaves, nest):
-    return self._bijector_fn(tf.nest.pack_sequence_as(nest, leaves))
+
+class _Steps:
+  """The bijectors of slices of a nest of stacked parameters.
+
+  Attributes:
+    leaves: list of `Tensor`s, the stacked parameters.
+  """
+
+  def __init__(self, bijector_fn, nest):
+    self._bijector_fn, self._nest = bijector_fn, nest
+    self.leaves = [tf.convert_to_tensor(x) for x in tf.nest.flatten(nest)]
+
+  def of(self, leaves):
+    """Returns the same of other leaves."""
+    nest = tf.nest.pack_sequence_as(self._nest, leaves)
+    return _Steps(self._bijector_fn, nest)
+
+  def bijector(self, slices):
+    """Returns the bijector of one slice of each leaf."""
+    return self._bijector_fn(tf.nest.pack_sequence_as(self._nest, slices))
 
 
 def _num_steps(parameters):

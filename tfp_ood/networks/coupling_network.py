@@ -146,13 +146,12 @@ class CouplingNetwork(tf.Module):
       dtype: the dtype of the convolutions.
 
     Returns:
-      `dict` of the kernels and biases in that dtype; there is no gain left.
+      `dict` of the kernels and biases in that dtype, with `scaled_kernel_3` in the
+      place of `kernel_3` and its gain.
     """
     weights = dict(weights)
-    gain = weights.pop('output_gain')
-    weights['kernel_3'] = (
-      gain[..., None, None, None, None] * weights['kernel_3']
-    )
+    gain = weights.pop('output_gain')[..., None, None, None, None]
+    weights['scaled_kernel_3'] = gain * weights.pop('kernel_3')
     return {key: tf.cast(value, dtype) for key, value in weights.items()}
 
   def __call__(self, images):
@@ -172,16 +171,17 @@ class CouplingNetwork(tf.Module):
       )
     dtype = self._compute_dtype or images.dtype
     weights = self._weights
-    if 'output_gain' in weights:
+    if 'scaled_kernel_3' not in weights:
       weights = self.prepare(weights, dtype)
     hidden = tf.cast(images, dtype)
-    for layer in ('1', '2', '3'):
+    kernels = ('kernel_1', 'kernel_2', 'scaled_kernel_3')
+    for number, kernel in enumerate(kernels, start=1):
+      if number > 1:
+        hidden = tf.nn.relu(hidden)
       hidden = tf.nn.bias_add(
         tf.nn.conv2d(
-          hidden, weights[f'kernel_{layer}'], strides=1, padding='SAME'
+          hidden, tf.cast(weights[kernel], dtype), strides=1, padding='SAME'
         ),
-        weights[f'bias_{layer}'],
+        tf.cast(weights[f'bias_{number}'], dtype),
       )
-      if layer != '3':
-        hidden = tf.nn.relu(hidden)
     return tf.cast(hidden, images.dtype)

@@ -90,45 +90,51 @@ class GatedBlocks:
     """Returns the blocks as functions.
 
     Args:
-      kernels: `dict` from the names of the groups to pairs of kernel and bias.
+      kernels: `dict` from the names of the groups to lists of pairs of a kernel and a
+        bias.
 
     Returns:
       List of functions of a `Signal`, a list of `Signal`s from elsewhere, and
       `WholeImages` or `RowAfterRow`, that return a `Signal`.
     """
     no_skip = [None] * self._number
-    of_blocks = zip(
+    kernels_of_blocks = zip(
       kernels[f'{self._name}_first'],
       kernels[f'{self._name}_second'],
       kernels.get(f'{self._name}_skip', no_skip),
       strict=True,
     )
     return [
-      functools.partial(self._block, f'{self._name}_{number}', of_block)
-      for number, of_block in enumerate(of_blocks)
+      functools.partial(self._block, f'{self._name}_{number}', kernels_of_block)
+      for number, kernels_of_block in enumerate(kernels_of_blocks)
     ]
 
   def _block(self, name, kernels, signal, others, steps):
     activations = [other.activation for other in others]
-    return steps.call(self._apply, name, kernels, signal, activations)
+    return steps.apply(self._compute, name, kernels, signal, activations)
 
-  def _apply(self, steps, name, kernels, signal, others):
-    first, second, skip = kernels
+  def _compute(self, steps, name, kernels, signal, other_activations):
+    first_kernel, second_kernel, skip_kernel = kernels
 
     def activate(hidden):
       return steps.dropout(_elu_of_both_signs(hidden), self._dropout_rate)
 
-    first = ShiftedConvolution(*first, *self._window, name=f'{name}_first')
+    first = ShiftedConvolution(
+      *first_kernel, *self._window, name=f'{name}_first'
+    )
     second = ShiftedConvolution(
-      *second, *self._window, activation=activate, name=f'{name}_second'
+      *second_kernel,
+      *self._window,
+      activation=activate,
+      name=f'{name}_second',
     )
     hidden = steps.convolve(first, signal.activation)
-    if others:
-      kernel, bias = skip
-      parts = tf.split(kernel, len(others), axis=2)
+    if other_activations:
+      kernel, bias = skip_kernel
+      parts = tf.split(kernel, len(other_activations), axis=2)
       skipped = (
-        tf.nn.conv2d(other, part, 1, 'VALID')
-        for other, part in zip(others, parts, strict=True)
+        tf.nn.conv2d(activation, part, 1, 'VALID')
+        for activation, part in zip(other_activations, parts, strict=True)
       )
       hidden = tf.nn.bias_add(tf.add_n([hidden, *skipped]), bias)
     values, gates = tf.split(steps.convolve(second, hidden), 2, axis=-1)
@@ -138,5 +144,6 @@ class GatedBlocks:
 def _elu_of_both_signs(x):
   # Not by concatenation, whose gradient has six operations for the one of a stack.
   both = tf.stack([x, -x], axis=-2)
-  shape = [-1, *x.shape[1:-1], 2 * x.shape[-1]]
-  return tf.nn.elu(tf.reshape(both, shape))
+  sizes = zip(x.shape, tf.unstack(tf.shape(x)), strict=True)
+  *outer, channels = (known or dynamic for known, dynamic in sizes)
+  return tf.nn.elu(tf.reshape(both, [*outer, 2 * channels]))

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels of like convolutions, whose lengths are variables of their own."""
+"""Kernels of a network, whose lengths are variables of their own."""
 
 import dataclasses
 import math
@@ -34,16 +34,16 @@ class KernelGroup:
 
   @property
   def size(self):
-    """How many numbers all the kernels have."""
+    """The total number of elements of the kernels."""
     return self.number * math.prod(self.shape)
 
   @property
   def num_outputs(self):
-    """How many outputs all the kernels have."""
+    """The total number of outputs of the kernels."""
     return self.number * self.shape[self.output_axis]
 
   def normalize(self, direction, length):
-    """Returns the kernels, of flat directions and lengths."""
+    """Returns the kernels, from flat directions and lengths."""
     direction = tf.reshape(direction, [self.number, *self.shape])
     axes = list(range(1, 1 + len(self.shape)))
     del axes[self.output_axis]

@@ -17,20 +17,26 @@ class WholeImages:
     self._seed = None if seed is None else stateless_seed(seed)
     self._in_graph = {}
 
-  def call(self, function, name, *arguments):
-    """Calls a function of `steps`, a name and arguments.
+  def apply(self, function, name, *arguments):
+    """Returns `function(steps, name, *arguments)`, of a block of layers.
 
-    In a graph, calls with arguments of the same shapes share its operations, so that
-    a deep network is traced no longer than a flat one.
+    In a graph, the function becomes a `tf.function`: calls of it with like arguments
+    share one trace, so that the graph does not grow with the number of blocks.
+
+    Args:
+      function: hashable callable, equal for blocks that are alike but for their
+        arguments; it must take all `Tensor`s that it uses as arguments.
+      name: Python `str` for what the steps keep, which is nothing here.
+      *arguments: nests of `Tensor`s.
     """
     del name
     seed = None if self._seed is None else self._next_seed()
     if tf.executing_eagerly():
-      return function(WholeImages(seed), None, *arguments)
+      return function(WholeImages(seed), '', *arguments)
     if function not in self._in_graph:
 
       def in_graph(seed, *arguments):
-        return function(WholeImages(seed), None, *arguments)
+        return function(WholeImages(seed), '', *arguments)
 
       self._in_graph[function] = tf.function(in_graph, autograph=False)
     return self._in_graph[function](seed, *arguments)
@@ -71,8 +77,8 @@ class RowAfterRow:
     self._row = row
     self.kept = {} if kept is None else kept
 
-  def call(self, function, name, *arguments):
-    """Calls a function of `steps`, a name for what it keeps, and arguments."""
+  def apply(self, function, name, *arguments):
+    """Returns `function(steps, name, *arguments)`, of a block of layers."""
     return function(self, name, *arguments)
 
   def convolve(self, convolution, x):

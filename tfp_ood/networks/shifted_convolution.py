@@ -43,9 +43,9 @@ class ShiftedConvolution:
         pixel's own.
       first_column: Python `int`, at most 0, likewise.
       stride: Python `int`, in both directions.
-      activation: function of the inputs that keeps zeros, or `None`. It is computed
-        after the padding, so that a gradient has to keep its outputs once, and not
-        with and without.
+      activation: function of the images that maps 0 to 0, or `None`. It is applied
+        after padding, so that only the padded outputs are stored for the gradient,
+        not an unpadded copy too.
       name: Python `str`, that of the layer.
     """
     self._kernel, self._bias = kernel, bias
@@ -63,9 +63,10 @@ class ShiftedConvolution:
     """Applies the convolution, in the dtype of the kernel.
 
     Args:
-      images: `Tensor` of shape `[batch, height, width, input_channels]`.
-      before: `Tensor` of shape `[batch, num_rows_before, width, input_channels]`, the
-        rows above the images. Default: zeros.
+      images: `Tensor` of shape `[batch, height, width, channels]`, with the channels
+        of the kernel, or those that `activation` makes the kernel's of.
+      before: `Tensor` of shape `[batch, num_rows_before, width, channels]`, the rows
+        above the images. Default: zeros.
 
     Returns:
       `Tensor` of shape `[batch, height / stride, width / stride, output_channels]`.
@@ -85,8 +86,8 @@ class ShiftedConvolution:
     # Below the last pixel that a stride gets to, it needs fewer.
     skipped = self._stride - 1
     padding = [[top, max(below - skipped, 0)], [left, max(right - skipped, 0)]]
-    # Not by the convolution: on a CPU, its gradients take up to twice as long with
-    # paddings of its own, and fifty times in bfloat16.
+    # Padded here and not by `conv2d`, whose gradients with explicit padding take up to
+    # twice as long on a CPU, and fifty times as long in bfloat16.
     padded = tf.pad(images, [[0, 0], *padding, [0, 0]])
     if self._activation is not None:
       padded = self._activation(padded)
