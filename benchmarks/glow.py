@@ -54,16 +54,16 @@ def measure_speed(arguments):
   )
   gradients(images, tf.constant([0, 0]))
   first_gradient = time.perf_counter()
-  train = _images_per_second(
-    lambda i: step(images, tf.constant([0, i])),
+  train = peers.images_per_second(
+    lambda: step(images, tf.constant([0, 0])),
     arguments.repeats,
     arguments.batch_size,
   )
   log_prob_fn = peers.make_log_prob(
     model, jit_compile=arguments.xla, num_parts=arguments.num_parts
   )
-  log_prob = _images_per_second(
-    lambda i: log_prob_fn(images),
+  log_prob = peers.images_per_second(
+    lambda: log_prob_fn(images),
     4 * arguments.repeats,
     arguments.batch_size,
   )
@@ -110,14 +110,6 @@ def _make_model(peers, arguments, num_steps, hidden_channels):
     arguments.precision,
     arguments.recompute,
   )
-
-
-def _images_per_second(function, repeats, batch_size):
-  function(0)
-  start = time.perf_counter()
-  for i in range(repeats):
-    function(i)
-  return repeats * batch_size / (time.perf_counter() - start)
 
 
 def _peak_bytes():

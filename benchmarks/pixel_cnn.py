@@ -68,11 +68,11 @@ def measure(side, repeats, num_parts):
   log_prob = peers.make_log_prob(model, num_parts=num_parts)
   results = {
     'first_gradient_seconds': first_gradient,
-    'training_images_per_second': _images_per_second(
-      lambda: step(images, seed), repeats
+    'training_images_per_second': peers.images_per_second(
+      lambda: step(images, seed), repeats, _BATCH_SIZE
     ),
-    'log_prob_images_per_second': _images_per_second(
-      lambda: log_prob(images), repeats
+    'log_prob_images_per_second': peers.images_per_second(
+      lambda: log_prob(images), repeats, _BATCH_SIZE
     ),
     'num_weights': _num_weights(model.trainable_variables),
     'peak_gibibytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -114,14 +114,6 @@ def _sampling(model, repeats, number=16):
     'naively_images_per_second': number / (of_pass * _SHAPE[0] * _SHAPE[1]),
     'sample_in_passes': of_sample / of_pass,
   }
-
-
-def _images_per_second(function, repeats, number=_BATCH_SIZE):
-  function()
-  start = time.perf_counter()
-  for _ in range(repeats):
-    function()
-  return repeats * number / (time.perf_counter() - start)
 
 
 def compare(sides, repeats, divide):

@@ -100,6 +100,27 @@ def test_a_graph_computes_the_same():
     np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
+def test_gradients_of_half_precision_are_close():
+  images = tf.cast(_images(), tf.float32)
+
+  def gradient(compute_dtype, in_graph):
+    network = PixelCnnNetwork(
+      2, num_filters=8, num_blocks=1, seed=1, compute_dtype=compute_dtype
+    )
+    function = (
+      tf.function(_loss_and_gradients) if in_graph else _loss_and_gradients
+    )
+    return function(network, images)[1]
+
+  exact = gradient(None, False)
+  for in_graph in (False, True):
+    for one, other in zip(gradient(tf.bfloat16, in_graph), exact, strict=True):
+      assert one.dtype == tf.float32
+      scale = np.linalg.norm(other)
+      assert 0 < np.linalg.norm(one - other) < 0.05 * scale
+
+
 def test_a_deep_network_has_no_more_convolutions_in_its_graph():
   def num_convolutions(num_blocks):
     network = PixelCnnNetwork(1, num_filters=2, num_blocks=num_blocks, seed=1)

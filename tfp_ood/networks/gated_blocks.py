@@ -146,4 +146,22 @@ def _elu_of_both_signs(x):
   both = tf.stack([x, -x], axis=-2)
   sizes = zip(x.shape, tf.unstack(tf.shape(x)), strict=True)
   *outer, channels = (known or dynamic for known, dynamic in sizes)
-  return tf.nn.elu(tf.reshape(both, [*outer, 2 * channels]))
+  return _elu(tf.reshape(both, [*outer, 2 * channels]))
+
+
+def _elu(x):
+  return tf.nn.elu(x) if x.dtype.size >= 4 else _wide_elu(x)
+
+
+@tf.custom_gradient
+def _wide_elu(x):
+  """Computes `elu` in float32, which a CPU does twice as fast as in bfloat16.
+
+  Its gradient keeps the outputs as they are returned, and not those in float32.
+  """
+  outputs = tf.cast(tf.nn.elu(tf.cast(x, tf.float32)), x.dtype)
+
+  def gradient(upstream):
+    return tf.raw_ops.EluGrad(gradients=upstream, outputs=outputs)
+
+  return outputs, gradient

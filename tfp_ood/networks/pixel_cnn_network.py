@@ -172,7 +172,7 @@ class _Layers:
     start = steps.convolve(self._first['first_row_above'], inputs)
     start += steps.convolve(self._first['first_left'], inputs)
     last = self._streams['left'](Signal.of(start), steps, above)[-1]
-    return tf.cast(tf.nn.elu(last.values), images.dtype)
+    return tf.nn.elu(tf.cast(last.values, images.dtype))
 
   def _inputs(self, images):
     # Ones, so that the border differs from a pixel of zero.
