@@ -138,7 +138,7 @@ class GatedBlocks:
       )
       hidden = tf.nn.bias_add(tf.add_n([hidden, *skipped]), bias)
     values, gates = tf.split(steps.convolve(second, hidden), 2, axis=-1)
-    return Signal.of(signal.values + values * tf.sigmoid(gates))
+    return Signal.of(signal.values + values * _sigmoid(gates))
 
 
 def _elu_of_both_signs(x):
@@ -150,18 +150,37 @@ def _elu_of_both_signs(x):
 
 
 def _elu(x):
-  return tf.nn.elu(x) if x.dtype.size >= 4 else _wide_elu(x)
+  return _in_float32(
+    tf.nn.elu, lambda g, y: tf.raw_ops.EluGrad(gradients=g, outputs=y), x
+  )
 
 
-@tf.custom_gradient
-def _wide_elu(x):
-  """Computes `elu` in float32, which a CPU does twice as fast as in bfloat16.
+def _sigmoid(x):
+  return _in_float32(
+    tf.sigmoid, lambda g, y: tf.raw_ops.SigmoidGrad(dy=g, y=y), x
+  )
 
-  Its gradient keeps the outputs as they are returned, and not those in float32.
+
+def _in_float32(function, gradient, x):
+  """Applies a function in float32, if that is wider.
+
+  A CPU computes exponentials in float32 twice as fast as in bfloat16. The gradient
+  keeps the outputs as they are returned, and not those in float32.
+
+  Args:
+    function: function of a `Tensor`.
+    gradient: its gradient, as a function of the upstream gradient and the outputs.
+    x: `Tensor`.
+
+  Returns:
+    `Tensor` of the dtype of `x`.
   """
-  outputs = tf.cast(tf.nn.elu(tf.cast(x, tf.float32)), x.dtype)
+  if x.dtype.size >= tf.float32.size:
+    return function(x)
 
-  def gradient(upstream):
-    return tf.raw_ops.EluGrad(gradients=upstream, outputs=outputs)
+  @tf.custom_gradient
+  def wide(x):
+    outputs = tf.cast(function(tf.cast(x, tf.float32)), x.dtype)
+    return outputs, lambda upstream: gradient(upstream, outputs)
 
-  return outputs, gradient
+  return wide(x)
