@@ -166,7 +166,9 @@ def _run_of_chain(direction):
     {},
     {'recompute': False},
     {'prepare_fn': _prepare},
-    {'recompute': False, 'prepare_fn': _prepare},
+    pytest.param(
+      {'recompute': False, 'prepare_fn': _prepare}, marks=pytest.mark.exhaustive
+    ),
     {'recompute': False, 'prepare_fn': _prepare, 'unroll': True},
   ],
   ids=['recomputed', 'stored', 'prepared', 'stored-prepared', 'unrolled'],
