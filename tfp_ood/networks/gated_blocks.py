@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfp_ood.networks._sizes import sizes
 from tfp_ood.networks.normalized_kernels import KernelGroup
 from tfp_ood.networks.shifted_convolution import ShiftedConvolution
 
@@ -144,8 +145,7 @@ class GatedBlocks:
 def _elu_of_both_signs(x):
   # Not by concatenation, whose gradient has six operations for the one of a stack.
   both = tf.stack([x, -x], axis=-2)
-  sizes = zip(x.shape, tf.unstack(tf.shape(x)), strict=True)
-  *outer, channels = (known or dynamic for known, dynamic in sizes)
+  *outer, channels = sizes(x)
   return _elu(tf.reshape(both, [*outer, 2 * channels]))
 
 

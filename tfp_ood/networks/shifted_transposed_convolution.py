@@ -4,6 +4,8 @@
 
 import tensorflow as tf
 
+from tfp_ood.networks._sizes import sizes
+
 __all__ = ['ShiftedTransposedConvolution']
 
 
@@ -45,12 +47,7 @@ class ShiftedTransposedConvolution:
     Returns:
       `Tensor` of shape `[batch, 2 height, 2 width, output_channels]`.
     """
-    batch, height, width, _ = (
-      known or dynamic
-      for known, dynamic in zip(
-        images.shape, tf.unstack(tf.shape(images)), strict=True
-      )
-    )
+    batch, height, width, _ = sizes(images)
     rows, columns, num_outputs, _ = self._kernel.shape
     outputs = tf.nn.conv2d_transpose(
       images,
