@@ -33,6 +33,7 @@ _SHAPE = [32, 32, 3]
 
 def measure_speed(arguments):
   """Seconds to the first gradient, images/s of training and of log_prob."""
+  import passes
   import peers
   import tensorflow as tf
 
@@ -54,7 +55,7 @@ def measure_speed(arguments):
   )
   gradients(images, tf.constant([0, 0]))
   first_gradient = time.perf_counter()
-  train = peers.images_per_second(
+  train = passes.images_per_second(
     lambda: step(images, tf.constant([0, 0])),
     arguments.repeats,
     arguments.batch_size,
@@ -62,7 +63,7 @@ def measure_speed(arguments):
   log_prob_fn = peers.make_log_prob(
     model, jit_compile=arguments.xla, num_parts=arguments.num_parts
   )
-  log_prob = peers.images_per_second(
+  log_prob = passes.images_per_second(
     lambda: log_prob_fn(images),
     4 * arguments.repeats,
     arguments.batch_size,

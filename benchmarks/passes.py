@@ -1,13 +1,27 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Timing of several functions over the same batches of images, by turns."""
+"""Timing of functions of images, alone or several by turns."""
 
 import statistics
 import time
 
 import tensorflow as tf
 
-__all__ = ['print_table', 'time_by_turns']
+__all__ = ['images_per_second', 'print_table', 'time_by_turns']
+
+
+def images_per_second(function, repeats, batch_size):
+  """Returns the images/s of the fastest of some calls.
+
+  What else a machine does can only make a call slower.
+  """
+  function()
+  seconds = []
+  for _ in range(repeats):
+    start = time.perf_counter()
+    function()
+    seconds.append(time.perf_counter() - start)
+  return batch_size / min(seconds)
 
 
 def time_by_turns(functions, batches, repeats):

@@ -4,7 +4,6 @@
 
 import concurrent.futures
 import math
-import time
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -15,7 +14,6 @@ __all__ = [
   'Convolutions',
   'PeerModel',
   'PixelCnnModel',
-  'images_per_second',
   'make_log_prob',
   'make_model',
   'make_pixel_cnn',
@@ -118,7 +116,9 @@ class Convolutions:
           kernel = tf.cast(kernel, self._dtype)
           hidden = tf.nn.conv2d(hidden, kernel, 1, 'SAME')
         total += tf.cast(tf.reduce_sum(hidden, [1, 2, 3]), tf.float32)
-    return total
+    # Of the square, for gradients to wait for the last convolution, as in a flow.
+    # Those of a sum would be computed one by one while their arrays are in a cache.
+    return tf.square(total)
 
 
 def make_model(name, num_steps, hidden_channels, precision, recompute):
@@ -226,20 +226,6 @@ def make_training_step(model, optimizer, jit_compile=False, num_parts=1):
     return tf.add_n(losses) / num_parts
 
   return step, gradients
-
-
-def images_per_second(function, repeats, batch_size):
-  """Returns the images/s of the fastest of some calls.
-
-  What else a machine does can only make a call slower.
-  """
-  function()
-  seconds = []
-  for _ in range(repeats):
-    start = time.perf_counter()
-    function()
-    seconds.append(time.perf_counter() - start)
-  return batch_size / min(seconds)
 
 
 def make_log_prob(model, jit_compile=False, num_parts=1):

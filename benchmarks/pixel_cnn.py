@@ -16,13 +16,15 @@ whole images for every pixel; `sample_in_passes` is the time of a sample in pass
 TensorFlow decides by the processor whether convolutions are those of oneDNN;
 `TF_ENABLE_ONEDNN_OPTS=1` before the command makes it so for both sides. bfloat16 is left
 out unless `--bfloat16` is given: a processor without instructions for it takes minutes for a
-step.
+step. alibi-detect's copy of TFP's is left out unless `--alibi_python` is given; see
+alibi_detect_pixel_cnn.py.
 """
 
 import argparse
 import json
 import math
 import os
+import pathlib
 import resource
 import statistics
 import subprocess
@@ -33,6 +35,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 _SHAPE = [28, 28, 1]
 _BATCH_SIZE = 64
+_NUM_BLOCKS = 5
 _SIDES = ('tfp', 'ours', 'ours bfloat16')
 _BETTER = {
   'first_gradient_seconds': min,
@@ -43,6 +46,7 @@ _BETTER = {
 
 def measure(side, repeats, num_parts):
   """Returns seconds to the first gradient, images/s, weights and memory."""
+  import passes
   import peers
   import tensorflow as tf
 
@@ -56,7 +60,7 @@ def measure(side, repeats, num_parts):
   start = time.perf_counter()
   model = peers.make_pixel_cnn(
     side.split()[0],
-    5,
+    _NUM_BLOCKS,
     'bfloat16' if 'bfloat16' in side else 'float32',
     num_components=1,
   )
@@ -68,10 +72,10 @@ def measure(side, repeats, num_parts):
   log_prob = peers.make_log_prob(model, num_parts=num_parts)
   results = {
     'first_gradient_seconds': first_gradient,
-    'training_images_per_second': peers.images_per_second(
+    'training_images_per_second': passes.images_per_second(
       lambda: step(images, seed), repeats, _BATCH_SIZE
     ),
-    'log_prob_images_per_second': peers.images_per_second(
+    'log_prob_images_per_second': passes.images_per_second(
       lambda: log_prob(images), repeats, _BATCH_SIZE
     ),
     'num_weights': _num_weights(model.trainable_variables),
@@ -116,7 +120,7 @@ def _sampling(model, repeats, number=16):
   }
 
 
-def compare(sides, repeats, divide):
+def compare(sides, repeats, divide, alibi_python):
   """Measures all sides and prints the table."""
   results = {}
   for side in sides:
@@ -127,8 +131,10 @@ def compare(sides, repeats, divide):
       divided = _measure_apart(side, repeats, num_parts)
       for key, better in _BETTER.items():
         results[side][key] = better(results[side][key], divided[key])
-  theirs = results['tfp']
-  for side in sides[1:]:
+  if alibi_python:
+    results['alibi-detect'] = _measure_alibi_detect(alibi_python, repeats)
+  theirs = results.pop('tfp')
+  for side in results:
     for key, value in results[side].items():
       line = f'{key:30} {side:14} {value:10.2f}'
       if key in theirs:
@@ -138,9 +144,29 @@ def compare(sides, repeats, divide):
 
 def _measure_apart(side, repeats, num_parts=1):
   """Measures a side in a process of its own."""
-  command = [sys.executable, __file__, f'--side={side}']
-  command += [f'--repeats={repeats}', f'--num_parts={num_parts}']
-  print('measuring', *command[2:], flush=True)
+  return _run(
+    sys.executable,
+    __file__,
+    f'--side={side}',
+    f'--repeats={repeats}',
+    f'--num_parts={num_parts}',
+  )
+
+
+def _measure_alibi_detect(python, repeats):
+  """Measures alibi-detect's by the Python of its environment."""
+  return _run(
+    python,
+    str(pathlib.Path(__file__).with_name('alibi_detect_pixel_cnn.py')),
+    f'--batch_size={_BATCH_SIZE}',
+    f'--num_blocks={_NUM_BLOCKS}',
+    f'--repeats={repeats}',
+  )
+
+
+def _run(*command):
+  """Runs a script, and returns the result in the last line that it prints."""
+  print('measuring', *command[1:], flush=True)
   output = subprocess.run(
     command, check=True, stdout=subprocess.PIPE, text=True
   ).stdout
@@ -156,13 +182,16 @@ def main():
   parser.add_argument('--repeats', type=int, default=5)
   parser.add_argument('--bfloat16', action='store_true')
   parser.add_argument('--divide', action='store_true')
+  parser.add_argument(
+    '--alibi_python', help='Python of an environment with alibi-detect'
+  )
   arguments = parser.parse_args()
   if arguments.side:
     found = measure(arguments.side, arguments.repeats, arguments.num_parts)
     print(json.dumps(found))
   else:
     sides = _SIDES if arguments.bfloat16 else _SIDES[:2]
-    compare(sides, arguments.repeats, arguments.divide)
+    compare(sides, arguments.repeats, arguments.divide, arguments.alibi_python)
 
 
 if __name__ == '__main__':

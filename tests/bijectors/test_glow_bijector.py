@@ -87,6 +87,10 @@ def _tensors_after_normalization(glow, images):
     patch.setattr(
       bijectors.ActivationNormalization, '_inverse_and_log_det', spied
     )
+    # Prepared steps have one product of the normalization and the convolution.
+    patch.setattr(
+      bijectors.Scan, '_prepared', lambda scan: scan.stacked_parameters
+    )
     glow.inverse_and_log_det(images)
   return seen
 

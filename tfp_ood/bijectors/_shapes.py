@@ -9,6 +9,7 @@ __all__ = [
   'broadcast_to_batch',
   'check_image',
   'flatten_batch',
+  'multiply_channels',
   'num_pixels',
   'split_channels',
   'unflatten_batch',
@@ -61,6 +62,15 @@ def unflatten_batch(flat, images):
   shape = tf.concat([tf.shape(images)[:-3], tf.shape(flat)[1:]], axis=0)
   result = tf.reshape(flat, shape)
   result.set_shape(images.shape[:-3] + flat.shape[1:])
+  return result
+
+
+def multiply_channels(images, matrix):
+  """Multiplies each pixel by a square matrix."""
+  # One matrix product over all pixels is faster than a convolution of size 1.
+  flat = tf.reshape(images, [-1, images.shape[-1]]) @ matrix
+  result = tf.reshape(flat, tf.shape(images))
+  result.set_shape(images.shape)
   return result
 
 

@@ -9,6 +9,7 @@ from tfp_ood._pixels import check_image_shape
 from tfp_ood._seeds import stateless_seed
 from tfp_ood._variables import make_variables
 from tfp_ood.bijectors._flags import is_set
+from tfp_ood.bijectors._pixelwise_affine import PixelwiseAffine
 from tfp_ood.bijectors._vector_to_image import VectorToImage
 from tfp_ood.bijectors.activation_normalization import ActivationNormalization
 from tfp_ood.bijectors.additive_coupling import AdditiveCoupling
@@ -279,9 +280,9 @@ class Glow(VectorToImage):
     compute_dtype = self._compute_dtype or self._weights_dtype
 
     def prepare(weights):
-      return weights | {
-        'invertible_conv_1x1': InvertibleConv1x1.prepare(
-          weights['invertible_conv_1x1']
+      return {
+        'pixelwise_affine': PixelwiseAffine.prepare(
+          weights['activation_normalization'], weights['invertible_conv_1x1']
         ),
         'coupling_network': CouplingNetwork.prepare(
           weights['coupling_network'], compute_dtype
@@ -294,15 +295,16 @@ class Glow(VectorToImage):
         weights=weights['coupling_network'],
         compute_dtype=compute_dtype,
       )
-      return tfp.bijectors.Chain(
-        [
+      if 'pixelwise_affine' in weights:  # They are prepared.
+        linear = [PixelwiseAffine(channels, weights['pixelwise_affine'])]
+      else:
+        linear = [
           ActivationNormalization(
             channels, weights=weights['activation_normalization']
           ),
           InvertibleConv1x1(channels, weights=weights['invertible_conv_1x1']),
-          self._coupling_class(network),
         ]
-      )
+      return tfp.bijectors.Chain([*linear, self._coupling_class(network)])
 
     few_steps = self._num_steps <= _MAX_UNROLLED_STEPS
     return Scan(
