@@ -9,6 +9,12 @@ import pathlib
 import sys
 
 import pytest
+
+# The processes of pytest-xdist fill the cores: a second thread for an operation would
+# wait for one of the other's. Scripts that tests start inherit it.
+if 'PYTEST_XDIST_WORKER' in os.environ:
+  os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
+
 import tensorflow_probability as tfp
 import tf_keras
 from tensorflow.python.framework import ops

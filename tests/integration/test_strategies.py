@@ -474,6 +474,7 @@ def test_only_the_chief_writes_what_was_trained(workers):
   assert 'backup' in chief['files_of_interrupted']
 
 
+@pytest.mark.exhaustive
 def test_workers_resume_and_restore_together(workers):
   first, second = workers
   for run in ('whole', 'resumed', 'restored'):

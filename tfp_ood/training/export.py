@@ -18,7 +18,7 @@ class _Export(tf.Module):
     # The variables alone: a SavedModel has no use for TFP's objects.
     self.exported_variables = list(distribution.variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def log_prob(x):
       return _protocol.log_prob(distribution, x)
 
@@ -50,6 +50,6 @@ def export_saved_model(distribution, path):
   for spec in specs:
     module.log_prob.get_concrete_function(spec)
   signature = tf.function(
-    lambda x: {'log_prob': module.log_prob(x)}
+    lambda x: {'log_prob': module.log_prob(x)}, autograph=False
   ).get_concrete_function(specs[0])
   write_saved_model(module, path, {'serving_default': signature})

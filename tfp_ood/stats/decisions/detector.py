@@ -499,17 +499,18 @@ class _Export(tf.Module):
       p_value = conformal_p_values(self.calibration_scores, score)
       return {'score': score, 'p_value': p_value}
 
+    def signature(function, *specs):
+      graph = tf.function(function, autograph=False)
+      return graph.get_concrete_function(examples, *specs)
+
     return {
-      'score': tf.function(
-        lambda x: {'score': self.score(x)}
-      ).get_concrete_function(examples),
-      'p_value': tf.function(
-        lambda x: {'p_value': self.p_value(x)}
-      ).get_concrete_function(examples),
-      'predict': tf.function(
-        lambda x, rate: {'is_out_of_distribution': self.predict(x, rate)}
-      ).get_concrete_function(examples, self._rate),
-      'serving_default': tf.function(both).get_concrete_function(examples),
+      'score': signature(lambda x: {'score': self.score(x)}),
+      'p_value': signature(lambda x: {'p_value': self.p_value(x)}),
+      'predict': signature(
+        lambda x, rate: {'is_out_of_distribution': self.predict(x, rate)},
+        self._rate,
+      ),
+      'serving_default': signature(both),
     }
 
   def warm_up_requests(self, examples):
