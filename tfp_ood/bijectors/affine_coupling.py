@@ -89,13 +89,17 @@ class AffineCoupling(Coupling):
     return x * tf.exp(log_scale) + shift, _sum_event(log_scale)
 
   def _undo_transform(self, y, outputs):
-    shift, log_scale = self._shift_and_log_scale(outputs)
-    return (y - shift) * tf.exp(-log_scale), -_sum_event(log_scale)
+    shift, log_scale = self._shift_and_log_scale(outputs, sign=-1)
+    return (y - shift) * tf.exp(log_scale), _sum_event(log_scale)
 
-  def _shift_and_log_scale(self, outputs):
+  def _shift_and_log_scale(self, outputs, sign=1):
     shift, raw = tf.split(outputs, 2, axis=-1)
-    bound = tf.constant(self.log_scale_bound, raw.dtype)
-    return shift, bound * tf.tanh(raw / bound)
+    bound = self.log_scale_bound
+    # The sign is in the constant: a negation would be one more pass over the array.
+    log_scale = tf.constant(sign * bound, raw.dtype) * tf.tanh(
+      raw / tf.constant(bound, raw.dtype)
+    )
+    return shift, log_scale
 
 
 def _sum_event(log_scale):

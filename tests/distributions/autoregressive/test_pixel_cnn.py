@@ -146,3 +146,37 @@ def test_given_pixels_stay_and_the_rest_is_drawn(likelihood):
 def test_what_cannot_be_is_refused(arguments, message):
   with pytest.raises(ValueError, match=message):
     PixelCnn([4, 4, 1], **arguments)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize('place', ['graph', 'loop', 'xla'])
+def test_gradients_are_the_same_wherever_they_are_computed(place):
+  model = _model([4, 4, 1], 'logistic_mixture', num_levels=2)
+  images = tf.constant(
+    np.random.default_rng(0).integers(0, 256, [3, 4, 4, 1]), tf.float64
+  )
+
+  def gradients():
+    with tf.GradientTape() as tape:
+      loss = tf.reduce_sum(model.log_prob(images))
+    return tape.gradient(loss, model.trainable_variables)
+
+  def in_loop():
+    totals = [tf.zeros_like(v) for v in model.trainable_variables]
+    _, *totals = tf.while_loop(
+      lambda step, *_: step < 2,
+      lambda step, *totals: (
+        step + 1,
+        *(a + b for a, b in zip(totals, gradients(), strict=True)),
+      ),
+      (tf.constant(0), *totals),
+    )
+    return [total / 2 for total in totals]
+
+  computed = tf.function(
+    in_loop if place == 'loop' else gradients,
+    jit_compile=place == 'xla',
+    autograph=False,
+  )()
+  for one, other in zip(computed, gradients(), strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
