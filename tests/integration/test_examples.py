@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from absl import app, flags
 from integration.python_runs import EXAMPLES, run_python
+from tiers import few
 
 import tfp_ood
 
@@ -106,7 +107,7 @@ def test_own_model(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('script', _SCRIPTS)
+@pytest.mark.parametrize('script', few(_SCRIPTS, 1))
 def test_help_lists_every_setting(tmp_path, script):
   result = run_python([EXAMPLES / f'{script}.py', '--help'], tmp_path)
   assert result.returncode in (0, 1)  # absl's --help ends with 1.

@@ -136,6 +136,15 @@ def test_given_pixels_stay_and_the_rest_is_drawn(likelihood):
   np.testing.assert_array_equal(everything, images)
 
 
+def test_drawing_is_traced_once():
+  model = _model([2, 3, 1], 'categorical', num_values=4)
+  images = model.sample(3, seed=1)
+  for number in (2, 0, 5):
+    assert model.sample(number, seed=1).shape == [number, 2, 3, 1]
+  model.complete(images, np.eye(2, 3) > 0, seed=2)
+  assert model._draw.experimental_get_tracing_count() == 1
+
+
 @pytest.mark.parametrize(
   'arguments, message',
   [

@@ -130,7 +130,8 @@ def test_a_classifier_must_have_statistics(images):
     stats.default_score(flow, LogitsAlone(network))
 
 
-@pytest.mark.slow
+# A tutorial has it too, and is slow.
+@pytest.mark.exhaustive
 def test_exported_it_needs_tensorflow_alone(images, tmp_path):
   flow, classifier = _flow(images), _classifier()
   detector = stats.Detector(flow, classifier=classifier)

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """PixelCNN++ as a distribution over raw pixels."""
 
-import functools
-
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -231,10 +229,18 @@ class PixelCnn(RawPixelDistribution):
   def _drawn(self, given, is_given, seed):
     if self._draw is None:
       # Eagerly, each operation of each pixel would be one of its own.
-      draw = functools.partial(
-        draw_images, self._network, self._head, self._scaled
+      event_shape = self.event_shape
+      self._draw = tf.function(
+        lambda *args: draw_images(
+          self._network, self._head, self._scaled, *args
+        ),
+        input_signature=[
+          tf.TensorSpec([None, *event_shape], self._log_prob_dtype),
+          tf.TensorSpec(event_shape[:2], tf.bool),
+          tf.TensorSpec([2], tf.int32),
+        ],
+        autograph=False,
       )
-      self._draw = tf.function(draw, reduce_retracing=True, autograph=False)
     images = with_one_more_if_empty(
       lambda given: self._draw(given, is_given, stateless_seed(seed)), given
     )
