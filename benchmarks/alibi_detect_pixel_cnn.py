@@ -5,8 +5,9 @@
   pip install 'alibi-detect[tensorflow]'  # There, and tf-keras.
   python benchmarks/pixel_cnn.py --alibi_python=PATH_OF_ITS_PYTHON
 
-It needs an older TensorFlow than this library. The architecture and the measurements are
-those of pixel_cnn.py, which reads the last line of the output.
+It needs an older TensorFlow than this library, and so an optimizer of tf_keras. The
+architecture and the measurements are otherwise those of pixel_cnn.py, which reads the last
+line of the output.
 """
 
 import argparse

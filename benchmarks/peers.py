@@ -116,8 +116,8 @@ class Convolutions:
           kernel = tf.cast(kernel, self._dtype)
           hidden = tf.nn.conv2d(hidden, kernel, 1, 'SAME')
         total += tf.cast(tf.reduce_sum(hidden, [1, 2, 3]), tf.float32)
-    # Of the square, for gradients to wait for the last convolution, as in a flow.
-    # Those of a sum would be computed one by one while their arrays are in a cache.
+    # Squared, so that gradients need the whole forward pass, as in a flow. Those of a
+    # plain sum could be computed while the arrays of each step are still in a cache.
     return tf.square(total)
 
 

@@ -16,8 +16,8 @@ whole images for every pixel; `sample_in_passes` is the time of a sample in pass
 TensorFlow decides by the processor whether convolutions are those of oneDNN;
 `TF_ENABLE_ONEDNN_OPTS=1` before the command makes it so for both sides. bfloat16 is left
 out unless `--bfloat16` is given: a processor without instructions for it takes minutes for a
-step. alibi-detect's copy of TFP's is left out unless `--alibi_python` is given; see
-alibi_detect_pixel_cnn.py.
+step. alibi-detect's copy of TFP's, which is not divided, is left out unless `--alibi_python` is
+given; see alibi_detect_pixel_cnn.py.
 """
 
 import argparse
@@ -133,12 +133,14 @@ def compare(sides, repeats, divide, alibi_python):
         results[side][key] = better(results[side][key], divided[key])
   if alibi_python:
     results['alibi-detect'] = _measure_alibi_detect(alibi_python, repeats)
-  theirs = results.pop('tfp')
+  reference = results.pop('tfp')
   for side in results:
     for key, value in results[side].items():
       line = f'{key:30} {side:14} {value:10.2f}'
-      if key in theirs:
-        line += f'  tfp {theirs[key]:10.2f}  ratio {value / theirs[key]:.3f}'
+      if key in reference:
+        line += (
+          f'  tfp {reference[key]:10.2f}  ratio {value / reference[key]:.3f}'
+        )
       print(line)
 
 

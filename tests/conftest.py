@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-# The processes of pytest-xdist fill the cores: a second thread for an operation would
-# wait for one of the other's. Scripts that tests start inherit it.
+# The processes of pytest-xdist fill the cores: second threads for operations would
+# compete with those of the other process. Scripts that tests start inherit it.
 if 'PYTEST_XDIST_WORKER' in os.environ:
   os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 

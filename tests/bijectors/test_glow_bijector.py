@@ -87,7 +87,8 @@ def _tensors_after_normalization(glow, images):
     patch.setattr(
       bijectors.ActivationNormalization, '_inverse_and_log_det', spied
     )
-    # Prepared steps have one product of the normalization and the convolution.
+    # Prepared steps fuse the normalization and the convolution: the same, as the
+    # latents of `initialize` above were compared with theirs.
     patch.setattr(
       bijectors.Scan, '_prepared', lambda scan: scan.stacked_parameters
     )

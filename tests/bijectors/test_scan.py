@@ -11,6 +11,7 @@ import tensorflow_probability as tfp
 from tiers import few
 
 from tfp_ood import bijectors, networks
+from tfp_ood.bijectors._pixelwise_affine import PixelwiseAffine
 
 tfb = tfp.bijectors
 
@@ -72,22 +73,24 @@ def _weights(dtype=tf.float64, num_steps=NUM_STEPS):
 
 
 def _glow_step(weights):
-  return tfb.Chain(
-    [
+  if 'affine' in weights:  # As `_prepare` returns them.
+    linear = [PixelwiseAffine(CHANNELS, weights['affine'])]
+  else:
+    linear = [
       bijectors.ActivationNormalization(
         CHANNELS, weights=weights['normalization']
       ),
       bijectors.InvertibleConv1x1(CHANNELS, weights=weights['convolution']),
-      bijectors.AffineCoupling(
-        networks.CouplingNetwork(3, 4, weights=weights['network'])
-      ),
     ]
-  )
+  network = networks.CouplingNetwork(3, 4, weights=weights['network'])
+  return tfb.Chain([*linear, bijectors.AffineCoupling(network)])
 
 
 def _prepare(weights):
-  return weights | {
-    'convolution': bijectors.InvertibleConv1x1.prepare(weights['convolution']),
+  return {
+    'affine': PixelwiseAffine.prepare(
+      weights['normalization'], weights['convolution']
+    ),
     'network': networks.CouplingNetwork.prepare(
       weights['network'], weights['network']['kernel_1'].dtype
     ),

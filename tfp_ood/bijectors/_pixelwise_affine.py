@@ -13,12 +13,12 @@ __all__ = ['PixelwiseAffine']
 
 
 class PixelwiseAffine(Bijector):
-  """`Chain([ActivationNormalization, InvertibleConv1x1])`, one product in `inverse`.
+  """`Chain([ActivationNormalization, InvertibleConv1x1])`, fused in `inverse`.
 
       inverse(y) = (y - shift) exp(-log_scale) M = (y - shift) matrix
 
-  Densities take `inverse`, which so needs no array of scaled images, nor the
-  gradient of one. `forward` is that of the two.
+  Densities use `inverse`, which then stores no array of scaled images. `forward` runs
+  the two parts.
   """
 
   def __init__(self, num_channels, weights, name='pixelwise_affine'):
@@ -47,15 +47,21 @@ class PixelwiseAffine(Bijector):
 
     Args:
       normalization: `dict` of the weights of an `ActivationNormalization`.
-      convolution: `dict` of the weights of an `InvertibleConv1x1`.
+      convolution: `dict` of the weights of an `InvertibleConv1x1` whose
+        parameterization is `'lu'`.
 
     Returns:
-      `dict` of `matrix` and `log_abs_determinant`, and of the weights of both parts.
+      `dict` of tensors: `matrix` and `log_abs_determinant`, and the weights of both
+      parts.
     """
+    normalization = tf.nest.map_structure(tf.convert_to_tensor, normalization)
     convolution = InvertibleConv1x1.prepare(convolution)
-    log_scale = tf.convert_to_tensor(normalization['log_scale'])
+    # `forward` needs no matrix: it solves with the triangles.
+    matrix = convolution['matrix']
+    convolution = {k: v for k, v in convolution.items() if k != 'matrix'}
+    log_scale = normalization['log_scale']
     return {
-      'matrix': tf.exp(-log_scale)[..., None] * convolution['matrix'],
+      'matrix': tf.exp(-log_scale)[..., None] * matrix,
       'log_abs_determinant': convolution['log_abs_determinant']
       - tf.reduce_sum(log_scale, axis=-1),
       'normalization': normalization,
@@ -63,16 +69,13 @@ class PixelwiseAffine(Bijector):
     }
 
   def _forward_and_log_det(self, x):
-    y = x
-    for part in (
-      InvertibleConv1x1(
-        self._num_channels, weights=self._weights['convolution']
-      ),
-      ActivationNormalization(
-        self._num_channels, weights=self._weights['normalization']
-      ),
-    ):
-      y = part.forward(y)
+    convolution = InvertibleConv1x1(
+      self._num_channels, weights=self._weights['convolution']
+    )
+    normalization = ActivationNormalization(
+      self._num_channels, weights=self._weights['normalization']
+    )
+    y = normalization.forward(convolution.forward(x))
     return y, -self._log_det(x)
 
   def _inverse_and_log_det(self, y):

@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Shape checks shared by the image bijectors."""
+"""Shapes of images, and products over their channels, for all bijectors."""
 
 import tensorflow as tf
 
@@ -66,7 +66,7 @@ def unflatten_batch(flat, images):
 
 
 def multiply_channels(images, matrix):
-  """Multiplies each pixel by a square matrix."""
+  """Multiplies the channels of each pixel, a row vector, by a square matrix."""
   # One matrix product over all pixels is faster than a convolution of size 1.
   flat = tf.reshape(images, [-1, images.shape[-1]]) @ matrix
   result = tf.reshape(flat, tf.shape(images))

@@ -89,13 +89,15 @@ class AffineCoupling(Coupling):
     return x * tf.exp(log_scale) + shift, _sum_event(log_scale)
 
   def _undo_transform(self, y, outputs):
-    shift, log_scale = self._shift_and_log_scale(outputs, sign=-1)
-    return (y - shift) * tf.exp(log_scale), _sum_event(log_scale)
+    shift, negative_log_scale = self._shift_and_log_scale(outputs, sign=-1)
+    x = (y - shift) * tf.exp(negative_log_scale)
+    return x, _sum_event(negative_log_scale)
 
   def _shift_and_log_scale(self, outputs, sign=1):
+    """Returns the shift, and the sign times the log-scale."""
     shift, raw = tf.split(outputs, 2, axis=-1)
     bound = self.log_scale_bound
-    # The sign is in the constant: a negation would be one more pass over the array.
+    # A negation of the result would be one more pass over the array.
     log_scale = tf.constant(sign * bound, raw.dtype) * tf.tanh(
       raw / tf.constant(bound, raw.dtype)
     )

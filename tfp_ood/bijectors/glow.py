@@ -295,7 +295,7 @@ class Glow(VectorToImage):
         weights=weights['coupling_network'],
         compute_dtype=compute_dtype,
       )
-      if 'pixelwise_affine' in weights:  # They are prepared.
+      if 'pixelwise_affine' in weights:  # As `prepare` returns them.
         linear = [PixelwiseAffine(channels, weights['pixelwise_affine'])]
       else:
         linear = [

@@ -77,8 +77,8 @@ class Scan(Bijector):
         `recompute=False`.
       prepare_fn: callable that does once, for all steps, what depends on no image,
         such as a change of precision. It takes `parameters` and returns another nest
-        of tensors with the same first dimension, of whose slices `bijector_fn` makes
-        bijectors that do the same; like `bijector_fn` it must use no other
+        of tensors with the same first dimension; of a slice of it `bijector_fn` must
+        make an equivalent bijector. Like `bijector_fn` it must use no other
         variables. Default: nothing is prepared.
       validate_args: Python `bool`, whether to check values in graphs.
       name: Python `str` given to the operations.

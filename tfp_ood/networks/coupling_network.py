@@ -9,7 +9,6 @@ import tensorflow_probability as tfp
 
 from tfp_ood._seeds import stateless_seed
 from tfp_ood._variables import make_variables
-from tfp_ood.networks._rectifier import relu
 
 __all__ = ['CouplingNetwork']
 
@@ -178,7 +177,7 @@ class CouplingNetwork(tf.Module):
     kernels = ('kernel_1', 'kernel_2', 'scaled_kernel_3')
     for number, kernel in enumerate(kernels, start=1):
       if number > 1:
-        hidden = relu(hidden)
+        hidden = tf.nn.relu(hidden)
       hidden = tf.nn.bias_add(
         tf.nn.conv2d(
           hidden, tf.cast(weights[kernel], dtype), strides=1, padding='SAME'

@@ -157,9 +157,18 @@ def test_what_cannot_be_is_refused(arguments, message):
     PixelCnn([4, 4, 1], **arguments)
 
 
+def test_given_pixels_are_of_one_image():
+  model = _model([4, 4, 1], 'categorical', num_values=4)
+  images = np.zeros([2, 4, 4, 1], np.uint8)
+  with pytest.raises(
+    ValueError, match=r'must have shape \(4, 4\), got \(1, 4\)'
+  ):
+    model.complete(images, np.ones([1, 4], bool), seed=1)
+
+
 @pytest.mark.exhaustive
 @pytest.mark.parametrize('place', ['graph', 'loop', 'xla'])
-def test_gradients_are_the_same_wherever_they_are_computed(place):
+def test_gradients_in_graph_loop_and_xla_are_the_eager_ones(place):
   model = _model([4, 4, 1], 'logistic_mixture', num_levels=2)
   images = tf.constant(
     np.random.default_rng(0).integers(0, 256, [3, 4, 4, 1]), tf.float64

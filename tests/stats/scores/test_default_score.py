@@ -130,7 +130,7 @@ def test_a_classifier_must_have_statistics(images):
     stats.default_score(flow, LogitsAlone(network))
 
 
-# A tutorial has it too, and is slow.
+# The tutorial detect_in_a_pipeline tests the export, too.
 @pytest.mark.exhaustive
 def test_exported_it_needs_tensorflow_alone(images, tmp_path):
   flow, classifier = _flow(images), _classifier()
@@ -152,6 +152,12 @@ def test_exported_it_needs_tensorflow_alone(images, tmp_path):
   np.testing.assert_allclose(
     np.load(tmp_path / 'scores.npy'), detector.score(images[:7]), rtol=1e-4
   )
+
+
+def test_saved_it_is_loaded(images, tmp_path):
+  flow, classifier = _flow(images), _classifier()
+  detector = stats.Detector(flow, classifier=classifier)
+  detector.fit(images[:150], training=images[150:])
   again = stats.Detector(flow, classifier=classifier)
   detector.save(tmp_path / 'detector.npz')
   again.load(tmp_path / 'detector.npz')

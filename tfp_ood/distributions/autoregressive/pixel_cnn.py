@@ -190,10 +190,19 @@ class PixelCnn(RawPixelDistribution):
 
     Returns:
       `uint8` `Tensor` like `images`.
+
+    Raises:
+      ValueError: if `is_given` is not `[height, width]`.
     """
     with self._name_and_control_scope(name):
       pixels = tf.cast(self.check(images), self._log_prob_dtype)
-      return self._drawn(pixels, tf.convert_to_tensor(is_given, tf.bool), seed)
+      is_given = tf.convert_to_tensor(is_given, tf.bool)
+      if not is_given.shape.is_compatible_with(self.event_shape[:2]):
+        raise ValueError(
+          f'{type(self).__name__}.complete: `is_given` must have shape '
+          f'{self.event_shape[:2]}, got {is_given.shape}.'
+        )
+      return self._drawn(pixels, is_given, seed)
 
   def training_loss(self, images, seed=None):
     """Minus the log-probability, with dropout.
@@ -228,7 +237,7 @@ class PixelCnn(RawPixelDistribution):
 
   def _drawn(self, given, is_given, seed):
     if self._draw is None:
-      # Eagerly, each operation of each pixel would be one of its own.
+      # Eagerly, each operation of each pixel would be dispatched separately.
       event_shape = self.event_shape
       self._draw = tf.function(
         lambda *args: draw_images(
