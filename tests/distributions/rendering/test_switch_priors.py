@@ -452,11 +452,12 @@ def test_compensated_density(name):
 )
 @pytest.mark.parametrize('method', ['importance', 'ais'])
 def test_compensated_normalizers_are_within_their_errors(name, method):
-  # Of a large variance: weights of importance sampling are alike.
+  # Of a large variance: weights of importance sampling are alike. Draws of a seed
+  # depend on the number of threads, and 400 may miss the few large weights there are.
   prior = Structured(_network(name), [0, 1, 2], 5.0, compensated=True)
   exact = prior.log_normalizer().estimate
   estimate = prior.log_normalizer(
-    method, num_samples=400, num_temperatures=20, seed=3
+    method, num_samples=4000, num_temperatures=20, seed=3
   )
   error = estimate.standard_error.numpy()
   assert (error < 0.3).all()
