@@ -105,6 +105,17 @@ def test_uncovered_reports_a_class_without_an_entry():
   assert 'VampPrior' in _uncovered(fewer)
 
 
+@pytest.mark.parametrize('name', _ALL)
+def test_tfp_does_not_warn_of_what_the_parameters_are(name, caplog):
+  for part in parts(_ALL[name].make()):
+    # TFP's joint distributions have no such method.
+    if type(part).__name__ in _classes(
+      distributions.__all__
+    ) and not isinstance(part, tfd.JointDistribution):
+      type(part).parameter_properties()
+  assert not caplog.records
+
+
 # ----------------------------------------------------------- models of images
 
 

@@ -7,11 +7,12 @@ import tensorflow_probability as tfp
 
 from tfp_ood import _pixels
 from tfp_ood._batches import with_one_more_if_empty
+from tfp_ood.distributions._no_parameters import NoParameters
 
 __all__ = ['RawPixelDistribution']
 
 
-class RawPixelDistribution(tfp.distributions.Distribution):
+class RawPixelDistribution(tfp.distributions.Distribution, NoParameters):
   """A distribution over images of pixels `0 .. num_values - 1`.
 
   The event is `[height, width, channels]`, the dtype `uint8`. Every public method
@@ -226,10 +227,6 @@ class RawPixelDistribution(tfp.distributions.Distribution):
 
   def _batch_shape_tensor(self):
     return tf.constant([], tf.int32)
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
 
   def _default_event_space_bijector(self):
     return None  # Discrete.

@@ -8,11 +8,12 @@ import tensorflow_probability as tfp
 from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._checks import check_whole_numbers
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.distributions._no_parameters import NoParameters
 
 __all__ = ['SequenceDistribution']
 
 
-class SequenceDistribution(tfp.distributions.Distribution):
+class SequenceDistribution(tfp.distributions.Distribution, NoParameters):
   """The base of distributions over sequences, element after element.
 
   The event is `[length]`, of whole numbers `0 .. num_values - 1`, the dtype int32.
@@ -214,10 +215,6 @@ class SequenceDistribution(tfp.distributions.Distribution):
 
   def _batch_shape_tensor(self):
     return tf.constant([], tf.int32)
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
 
   def _default_event_space_bijector(self):
     return None  # Discrete.

@@ -5,12 +5,13 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood.distributions._no_parameters import NoParameters
 from tfp_ood.distributions.rendering import _checks, _switch_states
 
 __all__ = ['SwitchPrior']
 
 
-class SwitchPrior(tfp.distributions.Distribution):
+class SwitchPrior(tfp.distributions.Distribution, NoParameters):
   """A distribution of the switches of a network, given a class.
 
   An event is a list with the switches of each layer, a `dict` as `SwitchLayer`
@@ -123,10 +124,6 @@ class SwitchPrior(tfp.distributions.Distribution):
 
   def _batch_shape_tensor(self):
     return tf.shape(self.labels)
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
 
   def _default_event_space_bijector(self):
     return None  # Discrete.

@@ -9,13 +9,14 @@ import tensorflow_probability as tfp
 import tf_keras
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.distributions._no_parameters import NoParameters
 from tfp_ood.distributions.variational._posterior import plain
 from tfp_ood.networks.tracking import trackable_parts
 
 __all__ = ['VampPrior']
 
 
-class VampPrior(tfp.distributions.Distribution):
+class VampPrior(tfp.distributions.Distribution, NoParameters):
   """A mixture of an encoder's posteriors of learned pseudo-inputs.
 
       p(z) = 1/P sum_i q(z | u_i)
@@ -141,10 +142,6 @@ class VampPrior(tfp.distributions.Distribution):
 
   def _batch_shape_tensor(self):
     return tf.constant([], tf.int32)
-
-  @classmethod
-  def _parameter_properties(cls, dtype, num_classes=None):
-    return {}
 
   def _default_event_space_bijector(self):
     return tfp.bijectors.Identity()
