@@ -260,7 +260,7 @@ MODELS = {
     prior='mixture',
   ),
   'vae_categorical_autoregressive_vamp': _vae(
-    'PixelCategorical',
+    'Categorical',
     'InverseAutoregressiveNormal',
     'VampPrior',
     likelihood='categorical',
@@ -396,8 +396,8 @@ OTHERS = {
     frozenset({'DiscretizedLogistic'}),
   ),
   'pixel_categorical': Entry(
-    lambda: _pixels(distributions.PixelCategorical(_logits([4, 4, 1, 16]))),
-    frozenset({'PixelCategorical'}),
+    lambda: _pixels(distributions.Categorical(_logits([4, 4, 1, 16]))),
+    frozenset({'Categorical'}),
   ),
   'sequence_model': Entry(
     lambda: distributions.sequence_model(

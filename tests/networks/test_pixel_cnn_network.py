@@ -51,9 +51,20 @@ def test_features_see_all_pixels_before_them_and_no_other(num_levels):
     assert (jacobian[np.tril_indices(_SIZE**2, -1)] > 0).all()
 
 
-@pytest.mark.parametrize('num_levels', [1, 2, 3])
-def test_row_after_row_is_the_same_as_all_at_once(num_levels):
-  network, images = _network(num_levels), _images(2)
+@pytest.mark.parametrize(
+  'num_levels, compute_dtype, rtol',
+  [
+    (1, None, 1e-12),
+    (2, None, 1e-12),
+    (3, None, 1e-12),
+    (2, tf.bfloat16, 0.05),
+  ],
+)
+def test_row_after_row_is_the_same_as_all_at_once(
+  num_levels, compute_dtype, rtol
+):
+  network = _network(num_levels, compute_dtype=compute_dtype)
+  images = _images(2)
   before, rows, layers = {}, [], network.layers(tf.float64)
   for number in range(_SIZE):
     row = images[:, number : number + 1]
@@ -61,7 +72,7 @@ def test_row_after_row_is_the_same_as_all_at_once(num_levels):
     rows.append(layers.left(row, layers.above(row, steps), steps))
     before = steps.kept
   np.testing.assert_allclose(
-    tf.concat(rows, axis=1), network(images), rtol=1e-12
+    tf.concat(rows, axis=1), network(images), rtol=rtol, atol=rtol
   )
 
 

@@ -11,6 +11,7 @@ from tfp_ood.distributions.autoregressive.sequence_model import (
   SequenceModel,
   sequence_model,
 )
+from tfp_ood.distributions.categorical import Categorical
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 from tfp_ood.distributions.glow import constant_volume_glow, glow
 from tfp_ood.distributions.image_flow import ImageFlow, LogProbTerms
@@ -46,7 +47,6 @@ from tfp_ood.distributions.variational.latent_priors import (
   normal_mixture_prior,
 )
 from tfp_ood.distributions.variational.pixel_likelihoods import (
-  PixelCategorical,
   pixel_likelihood,
 )
 from tfp_ood.distributions.variational.posterior_layers import (
@@ -62,6 +62,7 @@ from tfp_ood.distributions.variational.variational_autoencoder import (
 
 __all__ = [
   'Autoencoder',
+  'Categorical',
   'ConditionalCouplingNormal',
   'DiscretizedLogistic',
   'ElboTerms',
@@ -75,7 +76,6 @@ __all__ = [
   'LogProbTerms',
   'MarkovMixture',
   'NeuralRenderingModel',
-  'PixelCategorical',
   'PixelCnn',
   'RawPixelDistribution',
   'RenderingInference',

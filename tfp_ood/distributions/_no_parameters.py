@@ -1,20 +1,22 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What distributions without batches of parameters tell TFP."""
+"""What distributions tell TFP that have no parameters for it to slice."""
 
 __all__ = ['NoParameters']
 
 
 class NoParameters:
-  """A second base class of distributions whose arguments are not parameters.
+  """A second base class of distributions without parameters that TFP can slice.
 
-  TFP warns of each derived class that takes arguments and does not say itself what
-  its parameters are, for instance where a `tf.Module` that has it is saved.
+  TFP warns about every subclass that has an `__init__` and inherits
+  `_parameter_properties`, for example when a `tf.Module` that holds it is saved.
   """
 
   def __init_subclass__(cls, **kwargs):
     super().__init_subclass__(**kwargs)
-    cls._parameter_properties = classmethod(_none)
+    # Where a class has none of its own, TFP has put a function that warns.
+    if not isinstance(vars(cls).get('_parameter_properties'), classmethod):
+      cls._parameter_properties = classmethod(_none)
 
 
 def _none(cls, dtype, num_classes=None):

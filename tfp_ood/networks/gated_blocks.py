@@ -146,7 +146,7 @@ class GatedBlocks:
 
 
 def _elu_of_both_signs(x):
-  if x.dtype.size < tf.float32.size:
+  if x.dtype == tf.bfloat16:
     return tf.nn.elu(_both_signs_by_convolution(x))
   # Not by concatenation, whose gradient has six operations for the one of a stack.
   both = tf.stack([x, -x], axis=-2)
@@ -157,8 +157,9 @@ def _elu_of_both_signs(x):
 def _both_signs_by_convolution(x):
   """Returns `x` and `-x`, in a form that TensorFlow fuses with an activation.
 
-  On a CPU it becomes one operation of oneDNN, which computes the activation in float32
-  before it rounds. In float32 it is no faster than a stack.
+  On a CPU it becomes one operation of oneDNN, as benchmarks/operation_shares.py shows,
+  which computes the activation in float32 before it rounds. In float32 it is no faster
+  than a stack.
 
   Args:
     x: `Tensor` of shape `[batch, height, width, channels]`.
@@ -169,11 +170,11 @@ def _both_signs_by_convolution(x):
   channels = x.shape[-1]
   identity = tf.eye(channels, dtype=x.dtype)
   kernel = tf.concat([identity, -identity], axis=1)[tf.newaxis, tf.newaxis]
-  # Nothing is fused without a bias, and a constant of zero is optimized away.
-  no_bias = tf.raw_ops.PlaceholderWithDefault(
+  # Nothing is fused without a bias, and TensorFlow removes one that it knows to be zero.
+  zero_bias = tf.raw_ops.PlaceholderWithDefault(
     input=tf.zeros([2 * channels], x.dtype), shape=[2 * channels]
   )
-  return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, 'VALID'), no_bias)
+  return tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, 'VALID'), zero_bias)
 
 
 def _sigmoid(x):

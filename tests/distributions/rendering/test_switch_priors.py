@@ -452,8 +452,8 @@ def test_compensated_density(name):
 )
 @pytest.mark.parametrize('method', ['importance', 'ais'])
 def test_compensated_normalizers_are_within_their_errors(name, method):
-  # Of a large variance: weights of importance sampling are alike. Draws of a seed
-  # depend on the number of threads, and 400 may miss the few large weights there are.
+  # Of a large variance: weights of importance sampling are alike. 400 draws may miss
+  # the few large ones there are.
   prior = Structured(_network(name), [0, 1, 2], 5.0, compensated=True)
   exact = prior.log_normalizer().estimate
   estimate = prior.log_normalizer(

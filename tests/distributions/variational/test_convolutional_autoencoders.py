@@ -44,7 +44,7 @@ def test_each_likelihood_posterior_and_prior_is_in_a_model():
   assert made >= {
     # Of likelihoods.
     'Normal',
-    'PixelCategorical',
+    'Categorical',
     'DiscretizedLogistic',
     # Of posteriors and priors.
     'Independent',

@@ -10,6 +10,7 @@ from tfp_ood._checks import check_values
 from tfp_ood.distributions.autoregressive.sequence_distribution import (
   SequenceDistribution,
 )
+from tfp_ood.distributions.categorical import Categorical
 
 __all__ = ['MarkovMixture']
 
@@ -220,9 +221,7 @@ class MarkovMixture(SequenceDistribution):
   def _initial_state(self, number, seed):
     """Returns the position, the number of the context, and the component."""
     self._check_is_fitted()
-    components = tf.random.stateless_categorical(
-      self._log_weights[tf.newaxis], number, seed, tf.int32
-    )[0]
+    components = Categorical(self._log_weights).sample(number, seed=seed)
     return tf.constant(0), tf.zeros([number], tf.int32), components
 
   def _step(self, token, state):

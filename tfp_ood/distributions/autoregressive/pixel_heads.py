@@ -8,11 +8,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.distributions.categorical import Categorical
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 
 __all__ = ['PIXEL_HEADS', 'CategoricalHead', 'LogisticMixtureHead']
-
-tfd = tfp.distributions
 
 _MIN_LOG_SCALE = -7.0
 
@@ -138,7 +137,7 @@ class LogisticMixtureHead(tf.Module):
       stateless_seed(seed), n=1 + self._num_channels
     )
     logits, *parameters = self.parameters(features)
-    component = tfd.Categorical(logits).sample(seed=seeds[0])
+    component = Categorical(logits).sample(seed=seeds[0])
     # One component from here on, on an axis of its own.
     loc, scale, coefficients = (
       tf.gather(p, component[..., tf.newaxis], batch_dims=component.shape.rank)
@@ -259,7 +258,7 @@ class CategoricalHead(tf.Module):
 
   def _channel(self, channel, features):
     kernel, bias = self._affine[channel]
-    return tfd.Categorical(
+    return Categorical(
       logits=tf.tensordot(tf.nn.elu(features), kernel, 1) + bias
     )
 

@@ -9,6 +9,7 @@ from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._checks import check_whole_numbers
 from tfp_ood._seeds import stateless_seed
 from tfp_ood.distributions._no_parameters import NoParameters
+from tfp_ood.distributions.categorical import Categorical
 
 __all__ = ['SequenceDistribution']
 
@@ -182,12 +183,8 @@ class SequenceDistribution(tfp.distributions.Distribution, NoParameters):
 
     def draw(position, token, state, elements):
       logits, state = self._step(token, state)
-      token = tf.random.stateless_categorical(
-        logits,
-        1,
-        tf.random.experimental.stateless_fold_in(of_elements, position),
-        tf.int32,
-      )[:, 0]
+      seed = tf.random.experimental.stateless_fold_in(of_elements, position)
+      token = Categorical(logits).sample(seed=seed)
       return position + 1, token, state, elements.write(position, token)
 
     *_, elements = tf.while_loop(

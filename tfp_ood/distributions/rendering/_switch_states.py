@@ -5,6 +5,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tfp_ood.distributions.categorical import Categorical
 from tfp_ood.distributions.rendering import _checks
 
 __all__ = [
@@ -80,11 +81,7 @@ def draw_states(layer, logits, seed):
   Returns:
     The switches of the layer, `[batch, ...]`.
   """
-  flat = tf.reshape(logits, [-1, layer.num_states])
-  states = tf.random.stateless_categorical(flat, 1, seed, dtype=tf.int32)
-  return layer.switches_of_states(
-    tf.reshape(states, [-1, *layer.feature_shape])
-  )
+  return layer.switches_of_states(Categorical(logits).sample(seed=seed))
 
 
 def uniform_switches(network, count, seed):

@@ -10,6 +10,7 @@ import tensorflow_probability as tfp
 
 from tfp_ood._batches import with_one_more_if_empty
 from tfp_ood._pixels import as_pixels, check_pixels
+from tfp_ood.distributions.categorical import Categorical
 from tfp_ood.distributions.rendering import _checks, _switch_states
 from tfp_ood.distributions.rendering._image_terms import (
   ImageTerms,
@@ -225,7 +226,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
     def label():
       logits = self._class_log_probs
       if normalization == 'per_class':
-        return tfd.Categorical(logits=logits)
+        return Categorical(logits=logits)
       if log_normalizer is None:
         raise NotImplementedError(
           f'{name}: under the joint normalization the probability of a class '
@@ -234,7 +235,7 @@ class NeuralRenderingModel(tfd.JointDistributionNamed):
           "estimates it), or `normalization='per_class'`."
         )
       by_class = tf.convert_to_tensor(log_normalizer, logits.dtype)
-      return tfd.Categorical(logits=logits + by_class)
+      return Categorical(logits=logits + by_class)
 
     def prior(label):
       return StructuredSwitchPrior(

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_ood._seeds import stateless_seed
+from tfp_ood.distributions.categorical import Categorical
 from tfp_ood.networks.masked_network import masked_network
 
 __all__ = ['autoregressive_flow_prior', 'normal_mixture_prior']
@@ -49,7 +50,7 @@ def normal_mixture_prior(
   logits = tf.Variable(tf.zeros([num_components], dtype), name='logits')
   scale = tfp.util.DeferredTensor(log_scale, tf.exp)
   return tfd.MixtureSameFamily(
-    tfd.Categorical(logits=logits),
+    Categorical(logits=logits),
     tfd.Independent(tfd.Normal(loc, scale), 1),
     name=name,
   )

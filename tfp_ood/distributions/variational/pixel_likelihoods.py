@@ -5,9 +5,10 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfp_ood.distributions.categorical import Categorical
 from tfp_ood.distributions.discretized_logistic import DiscretizedLogistic
 
-__all__ = ['PIXEL_LIKELIHOODS', 'PixelCategorical', 'pixel_likelihood']
+__all__ = ['PIXEL_LIKELIHOODS', 'pixel_likelihood']
 
 tfd = tfp.distributions
 
@@ -23,21 +24,6 @@ _MIN_DEVIATION = 0.5
 _MIN_LOGISTIC_SCALE = 0.05
 
 
-class PixelCategorical(tfd.Categorical):
-  """`tfd.Categorical` over pixel values, of which there is a mean.
-
-  #### Example
-
-  >>> float(PixelCategorical(probs=[0.5, 0., 0.5]).mean())
-  1.0
-  """
-
-  def _mean(self):
-    probs = self.probs_parameter()
-    values = tf.cast(tf.range(tf.shape(probs)[-1]), probs.dtype)
-    return tf.reduce_sum(probs * values, axis=-1)
-
-
 def pixel_likelihood(kind, scale=25.5, num_values=256):
   """Returns a distribution over raw pixels, of given parameters.
 
@@ -45,7 +31,7 @@ def pixel_likelihood(kind, scale=25.5, num_values=256):
   |---|---|---|
   | `gaussian` | normal, of fixed deviation `scale` | location |
   | `learned_gaussian` | normal | location, deviation |
-  | `categorical` | `PixelCategorical` | a logit of each value |
+  | `categorical` | `Categorical` | a logit of each value |
   | `discretized_logistic` | `DiscretizedLogistic` | location, scale |
 
   Outputs near zero put the location at the middle of the range. A learned
@@ -84,7 +70,7 @@ def pixel_likelihood(kind, scale=25.5, num_values=256):
 
   def of_pixel(outputs):
     if kind == 'categorical':
-      return PixelCategorical(logits=outputs)
+      return Categorical(logits=outputs)
     loc = half * (1 + outputs[..., 0])
     if kind == 'gaussian':
       return tfd.Normal(loc, tf.constant(scale, loc.dtype))
