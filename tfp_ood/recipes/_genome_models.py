@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfp_ood import datasets, distributions, networks, training
+from tfp_ood.recipes._background_choices import background_folder
 
 __all__ = ['NUM_BASES', 'ODIN_TEMPERATURE', 'GenomeModels']
 
@@ -36,7 +37,7 @@ class GenomeModels:
 
   def _background(self, rate, decay):
     return self._sequence_model(
-      f'background_{rate:g}_{decay:g}',
+      background_folder(rate, decay),
       self._config['background_minutes'],
       rate,
       decay,

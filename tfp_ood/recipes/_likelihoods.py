@@ -5,6 +5,10 @@
 import functools
 
 from tfp_ood import datasets, evaluation, stats, training
+from tfp_ood.recipes._background_choices import (
+  background_choices,
+  background_folder,
+)
 from tfp_ood.recipes.recipe import Setting, SettingError
 
 __all__ = [
@@ -34,12 +38,15 @@ EVALUATION_SETTINGS = {
     'Several rates, each with a background model of its own; the best by '
     'validation_dataset is taken.',
   ),
+  'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
+  'weight_decays': Setting(
+    [], 'Several weight decays, likewise: every pair of a rate and a decay.'
+  ),
   'validation_dataset': Setting(
     'sample_digits',
-    'Images out of distribution to choose one of mutation_rates by; not one of those '
-    'that are reported.',
+    'Images out of distribution to choose one of mutation_rates and weight_decays by; '
+    'not one of those that are reported.',
   ),
-  'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
   'background_dataset': Setting('', 'Other data for the background model.'),
   'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
   'ensemble_size': Setting(4, 'Number of models for waic.', minimum=2),
@@ -101,13 +108,12 @@ def train_with_others(run, make):
   """
   asked, config, names = run.evaluation, run.model, names_of_scores(run)
   needs_background = 'likelihood_ratio' in names
-  if needs_background:
-    _check_background(run)
+  choices = _background_choices(run) if needs_background else {}
   model, record = train(run, make, '', config)
   others, sections, records = {}, [], {'model': record}
   minutes = config['train_minutes']
   if needs_background:
-    background, choice = _background(run, make, model, records)
+    background, choice = _background(run, make, model, choices, records)
     others['background'] = background
     sections += choice
   if 'waic' in names:
@@ -123,44 +129,48 @@ def train_with_others(run, make):
   return model, others, [*sections, evaluation.training_curves(records)]
 
 
-def _check_background(run):
-  """Raises for what could not be done after an hour of training."""
+def _background_choices(run):
+  """Returns what to choose from, or raises for what would fail after training."""
   asked = run.evaluation
   if asked['background_dataset']:
     run.load('train', asked['background_dataset'])
-  if asked['mutation_rates']:
+  choices = background_choices(
+    asked['mutation_rates'] or [asked['mutation_rate']],
+    asked['weight_decays'] or [asked['weight_decay']],
+  )
+  if len(choices) > 1:
     name = asked['validation_dataset']
     if name in (run.model['in_distribution'], *asked['out_of_distribution']):
       raise SettingError(
-        f'validation_dataset: {name} is reported; a rate that was chosen by it would '
-        'make its AUROC too good. Name another data set.'
+        f'validation_dataset: {name} is reported; a background model that was chosen '
+        'by it would make its AUROC too good. Name another data set.'
       )
     run.load('train', name)
+  return choices
 
 
-def _background(run, make, model, records):
+def _background(run, make, model, choices, records):
   """Trains background models, and returns the best and how it was chosen."""
   asked = run.evaluation
-
-  def trained(name, rate):
+  backgrounds = {}
+  for name, (rate, decay) in choices.items():
     changes = {
       'mutation_rate': rate,
-      'weight_decay': asked['weight_decay'],
+      'weight_decay': decay,
       'background_dataset': asked['background_dataset'],
       'train_minutes': (
         asked['background_minutes'] or run.model['train_minutes']
       ),
     }
-    background, records[name] = train(run, make, name, run.model | changes)
-    return background
-
-  rates = [float(rate) for rate in asked['mutation_rates']]
-  if not rates:
-    return trained('background', asked['mutation_rate']), []
-  backgrounds = {
-    f'mutation rate {rate:g}': trained(f'background_{rate:g}', rate)
-    for rate in rates
-  }
+    folder = 'background'
+    if len(choices) > 1:
+      folder = background_folder(rate, decay)
+    backgrounds[name], records[folder] = train(
+      run, make, folder, run.model | changes
+    )
+  if len(choices) == 1:
+    ((_, background),) = backgrounds.items()
+    return background, []
   name = asked['validation_dataset']
   chosen, section = evaluation.choose_background(
     model,

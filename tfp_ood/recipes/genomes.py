@@ -3,7 +3,6 @@
 """Reads of bacteria: "Likelihood Ratios for Out-of-Distribution Detection"."""
 
 import functools
-import itertools
 import os
 import time
 
@@ -17,6 +16,7 @@ from tfp_ood import (
   training,
 )
 from tfp_ood._one_trace import OneTrace
+from tfp_ood.recipes._background_choices import background_choices
 from tfp_ood.recipes._genome_models import (
   NUM_BASES,
   ODIN_TEMPERATURE,
@@ -214,14 +214,9 @@ class GenomeRun:
     outside = {
       'validation genomes': self.reads('validation', '', number, seed=2)
     }
-    pairs = itertools.product(
-      map(float, self.config['mutation_rates']),
-      map(float, self.config['weight_decays']),
+    choices = background_choices(
+      self.config['mutation_rates'], self.config['weight_decays']
     )
-    choices = {
-      f'mutation rate {rate:g}, weight decay {decay:g}': (rate, decay)
-      for rate, decay in pairs
-    }
     name, section = evaluation.choose_background(
       models.model,
       {name: models.background(*choice) for name, choice in choices.items()},
