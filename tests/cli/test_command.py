@@ -11,6 +11,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from cli.pictures import SHAPE, damage, simple_model, write_pictures
 
 from tfp_ood import datasets, networks, pretrained, reporting, stats
@@ -97,10 +98,10 @@ def test_a_detector_is_of_the_images_that_the_model_has_not_seen(place):
   assert record['image_shape'] == list(SHAPE)
   assert record['score'] == stats.default_score(model).description
   assert record['command'].startswith('tfp-ood calibrate ')
-  np.testing.assert_allclose(
-    record['calibration_scores'], expected.calibration_scores, rtol=1e-5
-  )
   loaded = tf.saved_model.load(str(place / 'detector'))
+  np.testing.assert_allclose(
+    loaded.calibration_scores, expected.calibration_scores, rtol=1e-5
+  )
   (batch,) = unseen.some(9).batches()
   np.testing.assert_allclose(loaded.score(batch), expected.score(batch), 1e-4)
 
@@ -158,7 +159,7 @@ def test_nothing_but_a_detector_is_replaced(place, tmp_path, capsys):
   argv = ['calibrate', place / 'photos', f'--model={place}/model']
   for output in (precious.parent, precious):
     line = _refusal([*argv, f'--output={output}'], capsys)
-    assert 'is no detector: give --output another name' in line
+    assert 'was not written by `tfp-ood calibrate`' in line
   assert precious.read_text() == 'mine'
 
 
@@ -302,6 +303,29 @@ def test_a_complete_run_is_not_scored_again(place, tmp_path, monkeypatch):
   assert 'too few for such a rate' in (tmp_path / 'report.html').read_text()
 
 
+def _export_detector(place, path):
+  """Writes a detector as Python does, and returns it."""
+  images = Images(f'folder:{place}/photos', SHAPE).batches()
+  detector = stats.Detector(simple_model(SHAPE), stats.NegativeLogLikelihood())
+  detector.fit(images).export_saved_model(path)
+  return detector
+
+
+def test_any_exported_detector_scores(place, tmp_path):
+  detector = _export_detector(place, tmp_path / 'exported')
+  options = (f'--detector={tmp_path}/exported', f'--output={tmp_path}/scores')
+  assert main(['score', str(place / 'new' / 'digits'), *options]) == 0
+  (images,) = Images(f'folder:{place}/new/digits', SHAPE).batches()
+  rows = _rows(tmp_path / 'scores')
+  for name, expected in (
+    ('score', detector.score(images)),
+    ('p_value', detector.p_value(images)),
+  ):
+    np.testing.assert_allclose(
+      [float(row[name]) for row in rows], expected, rtol=1e-4
+    )
+
+
 def test_another_folder_or_detector_is_refused(place, tmp_path, capsys):
   new = tmp_path / 'new'
   shutil.copytree(place / 'new', new)
@@ -311,11 +335,11 @@ def test_another_folder_or_detector_is_refused(place, tmp_path, capsys):
   assert main(['score', str(new), *options]) == 0
   line = _refusal(['score', place / 'new', *options], capsys)
   assert 'scores of another folder' in line and 'another --output' in line
-  record = json.loads((detector / 'detector.json').read_text())
-  reporting.write_results(detector / 'detector.json', record | {'model': 'b'})
-  line = _refusal(['score', new, *options], capsys)
+  other = tmp_path / 'other'
+  _export_detector(place, other)
+  of_other = (f'--detector={other}', options[1])
+  line = _refusal(['score', new, *of_other], capsys)
   assert 'scores of another detector' in line
-  reporting.write_results(detector / 'detector.json', record)
   (new / 'one_more.png').write_bytes((new / 'cut_short.png').read_bytes())
   line = _refusal(['score', new, *options], capsys)
   assert 'scores of another list of files' in line
@@ -368,12 +392,14 @@ def test_detectors_and_folders_that_are_none_are_told(place, tmp_path, capsys):
   (detector / 'saved_model.pb').write_bytes(b'no model')
   line = _refusal([*argv, f'--output={tmp_path}/a'], capsys)
   assert 'cannot be loaded; calibrate it again' in line
-  (detector / 'detector.json').write_text('{"image_shape": [8, 8, 3]}')
+  shutil.rmtree(detector)
+  tf.saved_model.save(tf.Module(), str(detector))
   line = _refusal([*argv, f'--output={tmp_path}/b'], capsys)
-  assert 'was not written by `tfp-ood calibrate`' in line
-  (detector / 'detector.json').write_text('{"image_shape": [8,')
+  assert 'is no detector' in line
+  numbers = tfp.distributions.Sample(tfp.distributions.Normal(0.0, 1.0), [3])
+  stats.Detector(numbers).fit(numbers.sample(9)).export_saved_model(detector)
   line = _refusal([*argv, f'--output={tmp_path}/b'], capsys)
-  assert 'not a whole results file' in line
+  assert 'scores no images, but float32 examples of shape (3,)' in line
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(place, tmp_path, capsys):

@@ -3,7 +3,6 @@
 """Tests of `tfp-ood train`, and of all the command in processes of its own."""
 
 import csv
-import json
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from cli.pictures import damage, write_pictures
 from integration.python_runs import run_python
 
@@ -191,10 +191,8 @@ def test_from_a_folder_to_scores_with_a_kill_on_the_way(tmp_path):
     rows = list(csv.DictReader(file))
   assert len(rows) == len({row['path'] for row in rows}) == 1553
   assert [row['path'] for row in rows if row['error']] == names
-  calibration = json.loads(
-    (tmp_path / 'detector' / 'detector.json').read_text()
-  )
-  scores = np.array(calibration['calibration_scores'])
+  detector = tf.saved_model.load(str(tmp_path / 'detector'))
+  scores = detector.calibration_scores.numpy()
   for row in rows:
     if not row['error']:
       at_least = np.count_nonzero(scores >= float(row['score']))

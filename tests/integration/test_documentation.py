@@ -187,7 +187,7 @@ def _make_reader_files(folder):
     for genome in ('one', 'two'):
       bases = ''.join(generator.choice(list('ACGT'), 5000))
       (folder / name / f'{genome}.fasta').write_text(f'>{genome}\n{bases}\n')
-  for name, file in (('model', 'model.npz'), ('detector', 'detector.json')):
+  for name, file in (('model', 'model.npz'), ('detector', 'saved_model.pb')):
     (folder / name).mkdir()
     (folder / name / file).touch()
 

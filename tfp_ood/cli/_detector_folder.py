@@ -3,16 +3,14 @@
 """The folder of a detector: a SavedModel, and what is known of it."""
 
 import hashlib
-import math
 import os
 import pathlib
 
-import numpy as np
 import tensorflow as tf
 
 from tfp_ood import reporting
-from tfp_ood.cli._arguments import DETECTOR_FILE
-from tfp_ood.cli._errors import CommandError, user_errors
+from tfp_ood.cli._arguments import DETECTOR_FILE, SAVED_MODEL_FILE
+from tfp_ood.cli._errors import CommandError
 
 __all__ = ['DetectorFolder', 'check_is_free', 'write_detector']
 
@@ -24,7 +22,8 @@ def check_is_free(folder):
   is_detector = os.path.exists(os.path.join(folder, DETECTOR_FILE))
   if not is_detector and (not os.path.isdir(folder) or os.listdir(folder)):
     raise CommandError(
-      f'{folder!r} exists, and is no detector: give --output another name.'
+      f'{folder!r} exists, and was not written by `tfp-ood calibrate`: give --output '
+      'another name.'
     )
 
 
@@ -34,26 +33,15 @@ def write_detector(folder, detector, information):
   Args:
     folder: `str`; a detector that is there is replaced.
     detector: calibrated `tfp_ood.stats.Detector`.
-    information: `dict` of what else is to be known of it.
+    information: `dict` of what a reader should know of it.
   """
   detector.export_saved_model(folder)
-  # Last: a folder without this file is no detector.
-  reporting.write_results(
-    os.path.join(folder, DETECTOR_FILE),
-    {
-      **information,
-      'image_shape': list(detector.event_shape),
-      'calibration_scores': [
-        # JSON has no infinity.
-        score if math.isfinite(score) else str(score)
-        for score in detector.calibration_scores.tolist()
-      ],
-    },
-  )
+  # Last: a folder without this file may be somebody else's.
+  reporting.write_results(os.path.join(folder, DETECTOR_FILE), information)
 
 
 class DetectorFolder:
-  """A detector that `write_detector` wrote, read with TensorFlow alone.
+  """An exported detector of images, read with TensorFlow alone.
 
   Attributes:
     image_shape: `(height, width, channels)`.
@@ -62,44 +50,51 @@ class DetectorFolder:
   """
 
   def __init__(self, folder):
-    """Reads what is known of the detector; the model is loaded by its first use.
+    """Loads the detector.
 
     Args:
-      folder: `str` or `os.PathLike`.
+      folder: `str` or `os.PathLike`, written by `Detector.export_saved_model`.
 
     Raises:
-      CommandError: if it is damaged.
+      CommandError: if it cannot be loaded, or scores no images.
     """
-    self._folder = str(folder)
-    self._saved_model = None
-    path = pathlib.Path(folder) / DETECTOR_FILE
-    with user_errors():
-      results = reporting.read_results(path)
-      self.digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    if not {'image_shape', 'calibration_scores'} <= results.keys():
+    try:
+      self._saved_model = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
       raise CommandError(
-        f'{str(path)!r} was not written by `tfp-ood calibrate`: give its --output.'
+        f'The detector in {str(folder)!r} cannot be loaded; calibrate it again. '
+        f'({error})'
+      ) from error
+    if not hasattr(self._saved_model, 'calibration_scores'):
+      raise CommandError(
+        f'The SavedModel in {str(folder)!r} is no detector, or one of an earlier '
+        'version; write it by `tfp-ood calibrate` or `Detector.export_saved_model`.'
       )
-    self.image_shape = tuple(results['image_shape'])
-    self.calibration_scores = np.array(
-      [float(score) for score in results['calibration_scores']]
-    )
+    self.image_shape = _image_shape(self._saved_model, folder)
+    self.calibration_scores = self._saved_model.calibration_scores.numpy()
+    graph = (pathlib.Path(folder) / SAVED_MODEL_FILE).read_bytes()
+    digest = hashlib.sha256(graph + self.calibration_scores.tobytes())
+    self.digest = digest.hexdigest()[:16]
 
   def score(self, images):
     """Returns the scores of a batch of images, an array `[batch]`.
 
     Args:
       images: `uint8` array `[batch, *image_shape]`.
-
-    Raises:
-      CommandError: if the SavedModel cannot be loaded.
     """
-    if self._saved_model is None:
-      try:
-        self._saved_model = tf.saved_model.load(self._folder)
-      except (OSError, ValueError, tf.errors.OpError) as error:
-        raise CommandError(
-          f'The detector in {self._folder!r} cannot be loaded; calibrate it again. '
-          f'({error})'
-        ) from error
     return self._saved_model.score(tf.constant(images)).numpy()
+
+
+def _image_shape(saved_model, folder):
+  ((_, spec),) = (
+    saved_model.signatures['serving_default']
+    .structured_input_signature[1]
+    .items()
+  )
+  shape = spec.shape[1:]
+  if spec.dtype != tf.uint8 or shape.rank != 3 or not shape.is_fully_defined():
+    raise CommandError(
+      f'The detector in {str(folder)!r} scores no images, but {spec.dtype.name} '
+      f'examples of shape {shape}.'
+    )
+  return tuple(shape)

@@ -54,6 +54,7 @@ def run(arguments):
       'model': str(arguments.model),
       'data': arguments.data,
       'score': score.description,
+      'image_shape': list(shape),
       'num_images': len(images),
       'num_calibration': len(detector.calibration_scores),
     },
