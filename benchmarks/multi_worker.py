@@ -8,8 +8,8 @@ Workers are processes of this machine, each tied to cores of its own, that meet 
 localhost; so one worker with two cores is what two workers with one core each are
 to be compared with. All share batches of the same size. Images/s are of the median
 step after the first ones, and of the best round. Beside them is the time of
-processors, of all workers, for an image: what else the machine does lowers the
-first and hardly changes the second. Linux only, for the cores.
+processors, of all workers, for an image: what else the machine does changes it
+less. Linux only, for the cores.
 """
 
 import itertools

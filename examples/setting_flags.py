@@ -48,7 +48,7 @@ def _help(setting):
   if isinstance(default, tuple):
     parts.append(f'Default by preset: {", ".join(map(str, default))}.')
   elif default not in ('', []):
-    text = ','.join(default) if isinstance(default, list) else default
+    text = ','.join(map(str, default)) if isinstance(default, list) else default
     parts.append(f'Default: {text}.')
   return ' '.join(parts)
 

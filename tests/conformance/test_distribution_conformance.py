@@ -123,7 +123,11 @@ def test_a_class_may_say_what_its_parameters_are():
     def _parameter_properties(cls, dtype, num_classes=None):
       return {'levels': tfp.util.ParameterProperties()}
 
+  class Special(Uniform):
+    pass
+
   assert list(Uniform.parameter_properties()) == ['levels']
+  assert list(Special.parameter_properties()) == ['levels']
 
 
 # ----------------------------------------------------------- models of images

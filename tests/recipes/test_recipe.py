@@ -91,7 +91,7 @@ def test_defaults_of_every_recipe_are_values_that_it_takes(name, preset):
   assert model.keys() | evaluation.keys() == settings.keys()
   for key, value in (model | evaluation).items():
     if value != '':  # None chosen.
-      settings[key].check(key, value)
+      settings[key].checked(key, value)
     assert settings[key].help.endswith('.')
 
 
@@ -103,8 +103,13 @@ def test_defaults_of_every_recipe_are_values_that_it_takes(name, preset):
     ('autoencoder', {'kl_warmup_steps': 2}, 'no setting kl_warmup_steps'),
     ('autoencoder', {'regret_steps': 2}, 'no setting regret_steps'),
     ('soft_intro_vae', {'free_bits': 2.0}, 'no setting free_bits'),
-    ('vae', {'num_importance_samples': ['1']}, 'above 1, got 1'),
-    ('vae', {'num_importance_samples': ['5', 'many']}, 'got 5,many'),
+    ('vae', {'num_importance_samples': ['1']}, 'at least 2, got 1'),
+    ('vae', {'num_importance_samples': ['5', 'many']}, "'many' is no whole"),
+    ('vae', {'num_importance_samples': []}, 'at least one'),
+    ('pixel_cnn', {'mutation_rates': ['a tenth']}, "'a tenth' is no number"),
+    ('pixel_cnn', {'mutation_rates': ['0', '1.5']}, 'at most 1.0, got 1.5'),
+    ('pixel_cnn', {'mutation_rate': 1.5}, 'mutation_rate: must be at most'),
+    ('glow', {'weight_decays': ['nan']}, 'must be finite, got nan'),
     ('glow', {'scores': ['typicality', 'telepathy']}, "'telepathy' is none"),
     ('glow', {'epochs': 1, 'train_minutes': 1.0}, 'not both'),
     ('glow', {'ensemble_size': 1}, 'at least 2'),

@@ -5,8 +5,9 @@
 import apache_beam as beam
 from apache_beam.ml.inference import base
 
+from tfp_ood._saved_models import examples_spec
 from tfp_ood.beam._decode import example_of
-from tfp_ood.beam._exported_detector import ExportedDetector, examples_spec
+from tfp_ood.beam._exported_detector import ExportedDetector
 
 __all__ = ['Score']
 

@@ -9,17 +9,10 @@ import pathlib
 from tfp_ood import __version__
 from tfp_ood.pretrained.weights_file import available
 
-__all__ = [
-  'DETECTOR_FILE',
-  'MODEL_FILE',
-  'SAVED_MODEL_FILE',
-  'SIZES',
-  'parse',
-]
+__all__ = ['DETECTOR_FILE', 'MODEL_FILE', 'SIZES', 'parse']
 
 MODEL_FILE = 'model.npz'  # Of a folder that `train` writes.
 DETECTOR_FILE = 'detector.json'  # Of a folder that `calibrate` writes.
-SAVED_MODEL_FILE = 'saved_model.pb'  # Of any exported detector.
 SIZES = ('tiny', 'small', 'paper')
 _FOLDER = 'folder:'
 
@@ -185,7 +178,7 @@ def _add_score(parser):
     type=_detector,
     required=True,
     metavar='DIR',
-    help='a detector that `tfp-ood calibrate` wrote, or `Detector.export_saved_model`',
+    help='a detector, written by `tfp-ood calibrate` or `Detector.export_saved_model`',
   )
   _add_output(
     parser, 'scores.csv and report.html; the same command again goes on'
@@ -324,10 +317,10 @@ def _model(text):
 
 def _detector(text):
   path = pathlib.Path(text).expanduser()
-  if not (path / SAVED_MODEL_FILE).exists():
+  if not (path / 'saved_model.pb').exists():
     raise argparse.ArgumentTypeError(
-      f'there is no detector in {text!r}; `tfp-ood calibrate` writes one, and '
-      '`Detector.export_saved_model`'
+      f'there is no detector in the folder {text!r} of this machine; '
+      '`tfp-ood calibrate` and `Detector.export_saved_model` write one'
     )
   return path
 

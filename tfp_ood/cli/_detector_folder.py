@@ -9,8 +9,9 @@ import pathlib
 import tensorflow as tf
 
 from tfp_ood import reporting
-from tfp_ood.cli._arguments import DETECTOR_FILE, SAVED_MODEL_FILE
-from tfp_ood.cli._errors import CommandError
+from tfp_ood._saved_models import SAVED_MODEL_FILE, examples_spec, reason_of
+from tfp_ood.cli._arguments import DETECTOR_FILE
+from tfp_ood.cli._errors import CommandError, user_errors
 
 __all__ = ['DetectorFolder', 'check_is_free', 'write_detector']
 
@@ -56,23 +57,21 @@ class DetectorFolder:
       folder: `str` or `os.PathLike`, written by `Detector.export_saved_model`.
 
     Raises:
-      CommandError: if it cannot be loaded, or scores no images.
+      CommandError: if it cannot be loaded, or takes no images of files.
     """
+    folder = str(folder)
+    with user_errors():
+      self._spec = examples_spec(folder)
+      self.image_shape = _image_shape(self._spec, folder)
     try:
-      self._saved_model = tf.saved_model.load(str(folder))
+      self._saved_model = tf.saved_model.load(folder)
     except (OSError, ValueError, tf.errors.OpError) as error:
       raise CommandError(
-        f'The detector in {str(folder)!r} cannot be loaded; calibrate it again. '
-        f'({error})'
+        f'The detector in {folder!r} cannot be loaded; write it again. ({error})'
       ) from error
-    if not hasattr(self._saved_model, 'calibration_scores'):
-      raise CommandError(
-        f'The SavedModel in {str(folder)!r} is no detector, or one of an earlier '
-        'version; write it by `tfp-ood calibrate` or `Detector.export_saved_model`.'
-      )
-    self.image_shape = _image_shape(self._saved_model, folder)
     self.calibration_scores = self._saved_model.calibration_scores.numpy()
-    graph = (pathlib.Path(folder) / SAVED_MODEL_FILE).read_bytes()
+    # One that is calibrated anew may have the same graph.
+    graph = pathlib.Path(folder, SAVED_MODEL_FILE).read_bytes()
     digest = hashlib.sha256(graph + self.calibration_scores.tobytes())
     self.digest = digest.hexdigest()[:16]
 
@@ -81,20 +80,28 @@ class DetectorFolder:
 
     Args:
       images: `uint8` array `[batch, *image_shape]`.
+
+    Raises:
+      CommandError: if they have values that the detector does not take.
     """
-    return self._saved_model.score(tf.constant(images)).numpy()
+    try:
+      return self._saved_model.score(tf.cast(images, self._spec.dtype)).numpy()
+    except tf.errors.InvalidArgumentError as error:
+      raise CommandError(
+        f'The detector does not take these images: {reason_of(error)}'
+      ) from error
 
 
-def _image_shape(saved_model, folder):
-  ((_, spec),) = (
-    saved_model.signatures['serving_default']
-    .structured_input_signature[1]
-    .items()
-  )
+def _image_shape(spec, folder):
   shape = spec.shape[1:]
-  if spec.dtype != tf.uint8 or shape.rank != 3 or not shape.is_fully_defined():
-    raise CommandError(
-      f'The detector in {str(folder)!r} scores no images, but {spec.dtype.name} '
-      f'examples of shape {shape}.'
+  if spec.name != 'images':
+    raise ValueError(
+      f'The detector in {folder!r} scores no images, but {spec.dtype.name} examples '
+      f'of shape {shape}.'
+    )
+  if not shape.is_fully_defined() or shape[-1] not in (1, 3):
+    raise ValueError(
+      f'The detector in {folder!r} takes images of shape {shape}. To read files takes '
+      'a known height and width, and one channel or three.'
     )
   return tuple(shape)

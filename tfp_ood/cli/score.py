@@ -32,10 +32,10 @@ def run(arguments):
     CommandError: if there are no images, or the folder of the output has scores of
       others.
   """
-  detector = DetectorFolder(arguments.detector)
   with user_errors():
     files = datasets.image_files(arguments.folder)
     listing = '\n'.join(f'{path} {path.lstat().st_size}' for path in files)
+  detector = DetectorFolder(arguments.detector)
   digest = hashlib.sha256(os.fsencode(listing)).hexdigest()[:16]
   table = ScoreTable(
     arguments.output,

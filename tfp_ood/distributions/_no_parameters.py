@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What distributions tell TFP that have no parameters for it to slice."""
 
+import inspect
+
 __all__ = ['NoParameters']
 
 
@@ -14,8 +16,9 @@ class NoParameters:
 
   def __init_subclass__(cls, **kwargs):
     super().__init_subclass__(**kwargs)
-    # Where a class has none of its own, TFP has put a function that warns.
-    if not isinstance(vars(cls).get('_parameter_properties'), classmethod):
+    # TFP has put a function that warns into a class with an `__init__` and no class
+    # method of its own.
+    if inspect.isfunction(vars(cls).get('_parameter_properties')):
       cls._parameter_properties = classmethod(_none)
 
 

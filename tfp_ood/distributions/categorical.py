@@ -1,6 +1,6 @@
 # Copyright 2026 The tfp_ood Authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Draws of classes from a seed, with any number of threads."""
+"""Draws of classes that are the same with any number of threads."""
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +14,9 @@ __all__ = ['Categorical']
 class Categorical(tfp.distributions.Categorical):
   """`tfd.Categorical`, whose draws do not depend on the number of threads.
 
-  TensorFlow's do where there are many of them, and on XLA. Here a draw is the class
-  with the largest sum of its logit and Gumbel noise.
+  TensorFlow's own draws depend on the number of threads when there are many draws, and
+  differ under XLA. Here a draw is the class with the largest sum of its logit and Gumbel
+  noise.
 
   #### Example
 

@@ -32,20 +32,36 @@ SCORES = {
   'score_norm': stats.ScoreNorm,
 }
 EVALUATION_SETTINGS = {
-  'mutation_rate': Setting(0.1, 'Share mutated in background training images.'),
+  'mutation_rate': Setting(
+    0.1,
+    'Share mutated in background training images.',
+    minimum=0.0,
+    maximum=1.0,
+  ),
   'mutation_rates': Setting(
     [],
-    'Several rates, each with a background model of its own; the best by '
-    'validation_dataset is taken.',
+    'Several rates in the place of mutation_rate: one background model is trained for '
+    'each pair of a rate and a weight decay, and the best by validation_dataset is '
+    'taken.',
+    minimum=0.0,
+    maximum=1.0,
+    entries=float,
   ),
-  'weight_decay': Setting(0.0, 'Weight decay of the background model.'),
+  'weight_decay': Setting(
+    0.0,
+    'Weight decay of the background model.',
+    minimum=0.0,
+  ),
   'weight_decays': Setting(
-    [], 'Several weight decays, likewise: every pair of a rate and a decay.'
+    [],
+    'Several weight decays in the place of weight_decay; see mutation_rates.',
+    minimum=0.0,
+    entries=float,
   ),
   'validation_dataset': Setting(
     'sample_digits',
-    'Images out of distribution to choose one of mutation_rates and weight_decays by; '
-    'not one of those that are reported.',
+    'Images out of distribution to choose the background model by; not one of those '
+    'that are reported.',
   ),
   'background_dataset': Setting('', 'Other data for the background model.'),
   'background_minutes': Setting(0.0, 'Its minutes, if not those of the model.'),
@@ -108,7 +124,7 @@ def train_with_others(run, make):
   """
   asked, config, names = run.evaluation, run.model, names_of_scores(run)
   needs_background = 'likelihood_ratio' in names
-  choices = _background_choices(run) if needs_background else {}
+  choices = _checked_choices(run) if needs_background else {}
   model, record = train(run, make, '', config)
   others, sections, records = {}, [], {'model': record}
   minutes = config['train_minutes']
@@ -129,7 +145,7 @@ def train_with_others(run, make):
   return model, others, [*sections, evaluation.training_curves(records)]
 
 
-def _background_choices(run):
+def _checked_choices(run):
   """Returns what to choose from, or raises for what would fail after training."""
   asked = run.evaluation
   if asked['background_dataset']:
@@ -169,7 +185,7 @@ def _background(run, make, model, choices, records):
       run, make, folder, run.model | changes
     )
   if len(choices) == 1:
-    ((_, background),) = backgrounds.items()
+    (background,) = backgrounds.values()
     return background, []
   name = asked['validation_dataset']
   chosen, section = evaluation.choose_background(

@@ -7,7 +7,7 @@ import os
 
 from tfp_ood import distributions, evaluation, networks, stats, training
 from tfp_ood._one_trace import OneTrace
-from tfp_ood.recipes.recipe import Builder, Recipe, Setting, SettingError
+from tfp_ood.recipes.recipe import Builder, Recipe, Setting
 
 __all__ = [
   'autoencoder',
@@ -68,7 +68,10 @@ _EVALUATION_SETTINGS = {
 }
 _OF_PRIOR = {
   'num_importance_samples': Setting(
-    ['5'], 'Samples of the bounds to score by; other scores take the first.'
+    [5],
+    'Samples of the bounds to score by; other scores take the first.',
+    minimum=2,
+    entries=int,
   ),
   'regret_steps': Setting(100, 'Steps that fit the posterior to each image.'),
   'num_regret': Setting(
@@ -101,7 +104,7 @@ def _analyzed(run, model, has_prior):
   """Evaluates a model, and adds what is to see of latent space and samples."""
   asked, numbers = run.evaluation, []
   if has_prior:
-    first, *numbers = map(int, asked['num_importance_samples'])
+    first, *numbers = asked['num_importance_samples']
     model = model.copy(
       num_importance_samples=first, num_posterior_steps=asked['regret_steps']
     )
@@ -139,14 +142,6 @@ def _analyzed(run, model, has_prior):
   spaces = ('latent', 'latent_adapted')
   found.add(evaluation.latent_space(model, found, run.datasets, spaces))
   return found.add(evaluation.extreme_images(found, run.compared, elbo))
-
-
-def _check(num_importance_samples, **_):
-  if not all(n.isdecimal() and int(n) > 1 for n in num_importance_samples):
-    raise SettingError(
-      'num_importance_samples: must be integers above 1, got '
-      f'{",".join(num_importance_samples)}.'
-    )
 
 
 def _adapted(model):
@@ -351,8 +346,7 @@ def _recipe(title, train, settings, has_prior=True, builder=None):
     functools.partial(_run, train=train, has_prior=has_prior),
     _SETTINGS | settings,
     _EVALUATION_SETTINGS | (_OF_PRIOR if has_prior else {}),
-    _check if has_prior else None,
-    builder,
+    builder=builder,
   )
 
 

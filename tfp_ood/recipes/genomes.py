@@ -44,14 +44,23 @@ GENOME_SETTINGS = {
     (0.05, 0.5, 60.0), 'Minutes for each classifier.'
   ),
   'mutation_rates': Setting(
-    ['0.1', '0.2'],
+    [0.1, 0.2],
     'Rates of mutation to choose from, by the validation genomes.',
+    minimum=0.0,
+    maximum=1.0,
+    entries=float,
   ),
   'weight_decays': Setting(
-    ['0'], 'Weight decays of the background to choose from, likewise.'
+    [0.0],
+    'Weight decays of the background to choose from, likewise.',
+    minimum=0.0,
+    entries=float,
   ),
   'perturbations': Setting(
-    ['0', '0.002', '0.01', '0.05'], 'Steps of ODIN to choose from, likewise.'
+    [0.0, 0.002, 0.01, 0.05],
+    'Steps of ODIN to choose from, likewise.',
+    minimum=0.0,
+    entries=float,
   ),
   'markov_order': Setting((2, 5, 5), 'Of the Markov chains of each genome.'),
   'ensemble_size': Setting((2, 5, 5), 'Classifiers of the ensemble.'),
@@ -225,7 +234,7 @@ class GenomeRun:
     )
     aurocs = {
       step: _odin_auroc(models.classifier(step), inside, outside)
-      for step in map(float, self.config['perturbations'])
+      for step in self.config['perturbations']
     }
     step = max(aurocs, key=aurocs.get)
     section.results['odin'] = {f'{s:g}': value for s, value in aurocs.items()}

@@ -3,6 +3,7 @@
 """What a recipe is."""
 
 import collections
+import math
 
 __all__ = ['PRESETS', 'Builder', 'Recipe', 'Setting', 'SettingError']
 
@@ -30,18 +31,29 @@ class SettingError(ValueError):
 class Setting(
   collections.namedtuple(
     'Setting',
-    ['default', 'help', 'choices', 'minimum', 'instead_of'],
-    defaults=(None, None, None),
+    [
+      'default',
+      'help',
+      'choices',
+      'minimum',
+      'maximum',
+      'instead_of',
+      'entries',
+    ],
+    defaults=(None, None, None, None, str),
   )
 ):
   """A setting of a recipe.
 
   Attributes:
-    default: a value, or a tuple of those of the presets.
+    default: a value, or a tuple of those of the presets. A list may be empty if the
+      default is.
     help: `str`, what it is.
     choices: the values that there are; of a list, those of its entries.
-    minimum: the least value.
+    minimum: the least value; of a list, that of its entries.
+    maximum: the largest value, likewise.
     instead_of: `str`, another setting, which becomes 0 when this one is given.
+    entries: type of the entries of a list, which may be given as `str`.
   """
 
   def of_preset(self, preset):
@@ -50,17 +62,39 @@ class Setting(
       return self.default[PRESETS.index(preset)]
     return self.default
 
-  def check(self, name, value):
-    """Raises `SettingError` if there is no such value."""
-    values = value if isinstance(value, list) else [value]
-    if self.choices is not None:
-      for unknown in (v for v in values if v not in self.choices):
-        raise SettingError(
-          f'{name}: {unknown!r} is none of {", ".join(self.choices)}.'
-        )
+  def checked(self, name, value):
+    """Returns a value, its entries converted, or raises `SettingError`."""
+    if not isinstance(value, list):
+      self._check(name, value)
+      return value
+    if self.default and not value:
+      raise SettingError(f'{name}: give at least one.')
+    entries = [self._entry(name, entry) for entry in value]
+    for entry in entries:
+      self._check(name, entry)
+    return entries
+
+  def _entry(self, name, entry):
+    try:
+      return self.entries(entry)
+    except ValueError as error:
+      kind = 'whole number' if self.entries is int else 'number'
+      raise SettingError(f'{name}: {entry!r} is no {kind}.') from error
+
+  def _check(self, name, value):
+    if self.choices is not None and value not in self.choices:
+      raise SettingError(
+        f'{name}: {value!r} is none of {", ".join(self.choices)}.'
+      )
+    if isinstance(value, float) and not math.isfinite(value):
+      raise SettingError(f'{name}: must be finite, got {value}.')
     if self.minimum is not None and value < self.minimum:
       raise SettingError(
         f'{name}: must be at least {self.minimum}, got {value}.'
+      )
+    if self.maximum is not None and value > self.maximum:
+      raise SettingError(
+        f'{name}: must be at most {self.maximum}, got {value}.'
       )
 
 
@@ -117,7 +151,7 @@ class Recipe(
       )
     replaced = {}
     for name, value in given.items():
-      known[name].check(name, value)
+      given[name] = known[name].checked(name, value)
       other = known[name].instead_of
       if other in given:
         raise SettingError(f'Give {name} or {other}, not both.')
