@@ -57,7 +57,10 @@ def test_help_and_wrong_command_lines_load_no_tensorflow():
     (['train', './nowhere', '--output=x'], 'there is no folder'),
     (['train', 'folder:nowhere', '--output=x'], 'there is no folder'),
     (['score', 'nowhere', '--detector=x', '--output=x'], 'there is no folder'),
-    (['score', '.', '--detector=x', '--output=x'], "no detector in 'x'"),
+    (
+      ['score', '.', '--detector=x', '--output=x'],
+      "no detector in the folder 'x'",
+    ),
     (
       ['calibrate', '.', '--model=x', '--output=x'],
       'nor one of the bundled .*glow_cifar10',
