@@ -12,15 +12,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfp_ood._warm_up import write_warm_up
 
-__all__ = [
-  'SAVED_MODEL_FILE',
-  'examples_spec',
-  'reason_of',
-  'write_saved_model',
-]
+__all__ = ['examples_spec', 'reason_of', 'write_saved_model']
 
-SAVED_MODEL_FILE = 'saved_model.pb'
-_SIGNATURE = 'serving_default'
+_SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 
 def examples_spec(path):
@@ -33,7 +27,7 @@ def examples_spec(path):
     ValueError: if there is no such export.
   """
   try:
-    file = os.path.join(path, SAVED_MODEL_FILE)
+    file = os.path.join(path, tf.saved_model.SAVED_MODEL_FILENAME_PB)
     with tf.io.gfile.GFile(file, 'rb') as opened:
       model = saved_model_pb2.SavedModel.FromString(opened.read())
     signature = model.meta_graphs[0].signature_def[_SIGNATURE]

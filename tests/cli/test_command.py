@@ -166,7 +166,7 @@ def test_nothing_but_a_detector_is_replaced(place, tmp_path, capsys):
   argv = ['calibrate', place / 'photos', f'--model={place}/model']
   for output in (precious.parent, precious):
     line = _refusal([*argv, f'--output={output}'], capsys)
-    assert 'was not written by `tfp-ood calibrate`' in line
+    assert 'by `tfp-ood calibrate`: give --output another name' in line
   assert precious.read_text() == 'mine'
 
 

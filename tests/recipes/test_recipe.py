@@ -95,6 +95,12 @@ def test_defaults_of_every_recipe_are_values_that_it_takes(name, preset):
     assert settings[key].help.endswith('.')
 
 
+def test_a_list_of_scores_may_be_empty():
+  assert (
+    recipes.RECIPES['glow'].settings('tiny', {'scores': []})[1]['scores'] == []
+  )
+
+
 @pytest.mark.parametrize(
   'model, given, message',
   [

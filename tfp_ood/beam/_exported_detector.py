@@ -12,7 +12,7 @@ from tfp_ood._saved_models import reason_of
 
 __all__ = ['ExportedDetector']
 
-_SIGNATURE = 'serving_default'
+_SIGNATURE = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 
 # Of a score, a p-value and the reason why there are none, or `None`s.
 _Inference = collections.namedtuple('_Inference', ['score', 'p_value', 'error'])

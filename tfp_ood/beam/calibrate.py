@@ -9,11 +9,13 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from tfp_ood._saved_models import SAVED_MODEL_FILE, examples_spec
+from tfp_ood._saved_models import examples_spec
 from tfp_ood._warm_up import WARM_UP_FILE
 from tfp_ood.stats.decisions.detector import sorted_calibration_scores
 
 __all__ = ['Calibrate']
+
+_MODEL_FILE = tf.saved_model.SAVED_MODEL_FILENAME_PB
 
 
 class Calibrate(beam.PTransform):
@@ -67,7 +69,7 @@ class Calibrate(beam.PTransform):
     super().__init__()
     self._detector, self._output = str(detector), str(output)
     examples_spec(self._detector)
-    if tf.io.gfile.exists(os.path.join(self._output, SAVED_MODEL_FILE)):
+    if tf.io.gfile.exists(os.path.join(self._output, _MODEL_FILE)):
       raise ValueError(
         f'There is a SavedModel in {self._output!r} already; give another folder.'
       )
@@ -99,7 +101,7 @@ def _write_calibrated(scores, detector, output):
     if tf.io.gfile.exists(warm_up):
       _copy(detector, output, [WARM_UP_FILE])
     # Last: without it, there is no model.
-    _copy(folder, output, [SAVED_MODEL_FILE])
+    _copy(folder, output, [_MODEL_FILE])
   return output
 
 
@@ -109,7 +111,7 @@ def _other_files(folder):
     os.path.relpath(os.path.join(parent, file), folder)
     for parent, _, files in os.walk(folder)
     for file in files
-    if file != SAVED_MODEL_FILE
+    if file != _MODEL_FILE
   ]
 
 

@@ -9,7 +9,7 @@ import pathlib
 import tensorflow as tf
 
 from tfp_ood import reporting
-from tfp_ood._saved_models import SAVED_MODEL_FILE, examples_spec, reason_of
+from tfp_ood._saved_models import examples_spec, reason_of
 from tfp_ood.cli._arguments import DETECTOR_FILE
 from tfp_ood.cli._errors import CommandError, user_errors
 
@@ -71,8 +71,10 @@ class DetectorFolder:
       ) from error
     self.calibration_scores = self._saved_model.calibration_scores.numpy()
     # One that is calibrated anew may have the same graph.
-    graph = pathlib.Path(folder, SAVED_MODEL_FILE).read_bytes()
-    digest = hashlib.sha256(graph + self.calibration_scores.tobytes())
+    graph = pathlib.Path(folder, tf.saved_model.SAVED_MODEL_FILENAME_PB)
+    digest = hashlib.sha256(
+      graph.read_bytes() + self.calibration_scores.tobytes()
+    )
     self.digest = digest.hexdigest()[:16]
 
   def score(self, images):

@@ -178,9 +178,9 @@ def _background(run, make, model, choices, records):
         asked['background_minutes'] or run.model['train_minutes']
       ),
     }
-    folder = 'background'
-    if len(choices) > 1:
-      folder = background_folder(rate, decay)
+    folder = (
+      background_folder(rate, decay) if len(choices) > 1 else 'background'
+    )
     backgrounds[name], records[folder] = train(
       run, make, folder, run.model | changes
     )

@@ -46,8 +46,8 @@ class Setting(
   """A setting of a recipe.
 
   Attributes:
-    default: a value, or a tuple of those of the presets. A list may be empty if the
-      default is.
+    default: a value, or a tuple of those of the presets. A list of numbers may be
+      empty if the default is.
     help: `str`, what it is.
     choices: the values that there are; of a list, those of its entries.
     minimum: the least value; of a list, that of its entries.
@@ -67,7 +67,7 @@ class Setting(
     if not isinstance(value, list):
       self._check(name, value)
       return value
-    if self.default and not value:
+    if self.entries is not str and self.default and not value:
       raise SettingError(f'{name}: give at least one.')
     entries = [self._entry(name, entry) for entry in value]
     for entry in entries:
